@@ -1,0 +1,1 @@
+"""What an event does not carry: users, containers, process history."""

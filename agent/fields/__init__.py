@@ -1,0 +1,1 @@
+"""The field catalogue: every field and event type with its type and source."""

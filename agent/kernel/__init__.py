@@ -1,0 +1,1 @@
+"""Live capture: BTF, probe sources, loader and ring reader."""

@@ -1,0 +1,1 @@
+"""Where alerts go: stdout, files, programs, and the spool that the controller reads."""

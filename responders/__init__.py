@@ -1,0 +1,1 @@
+"""The response actions, one module each. They run on the host."""
