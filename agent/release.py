@@ -22,6 +22,7 @@ import io
 import json
 import re
 import tarfile
+import zlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -150,11 +151,19 @@ def unpack(archive: bytes) -> tuple[Manifest, dict[str, bytes]]:
     return manifest, files
 
 
+def _inflate(archive: bytes) -> bytes:
+    inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    content = inflater.decompress(archive, MAX_RELEASE)
+    if not inflater.eof:
+        raise ReleaseError("archive is cut short or too large")
+    return content
+
+
 def _read(archive: bytes) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     total = 0
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        with tarfile.open(fileobj=io.BytesIO(_inflate(archive)), mode="r:") as tar:
             for member in tar:
                 total += member.size
                 if not member.isreg() or member.name in files:
@@ -163,7 +172,7 @@ def _read(archive: bytes) -> dict[str, bytes]:
                     raise ReleaseError(f"archive is too large at {member.name!r}")
                 if (content := tar.extractfile(member)) is not None:
                     files[member.name] = content.read()
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         if isinstance(error, ReleaseError):
             raise
         raise ReleaseError(f"archive cannot be read: {error}") from None
