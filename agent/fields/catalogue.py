@@ -33,7 +33,7 @@ ANCESTOR = "ancestor"
 """A number in brackets; without it any ancestor: ``proc.aname``, ``proc.aname[2]``."""
 
 
-class UnknownField(ValueError):
+class UnknownFieldError(ValueError):
     """There is no such field, or it does not take that argument."""
 
 

@@ -67,3 +67,7 @@ class Type:
         if name not in TYPE_NAMES:
             raise ValueError(f"no such field type: {text}")
         return cls(name, is_list)
+
+
+TEXT = Type("CHARBUF")
+TEXTS = Type("CHARBUF", is_list=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from agent.fields.catalogue import FieldInfo
-from agent.fields.types import Type
+from agent.fields.types import TEXT, TEXTS, Type
 
 Constant = Any
 """``bytes``, ``int``, ``float``, ``bool`` or, for a network, ``(bytes, prefix length)``."""
@@ -40,7 +40,7 @@ class Text:
     """A constant argument of a transformer, such as the separator of ``join``."""
 
     value: bytes
-    type: Type = Type("CHARBUF")
+    type: Type = TEXT
     pos: int = field(default=-1, compare=False)
 
 
@@ -52,7 +52,7 @@ class Texts:
     """
 
     items: tuple[Argument, ...]
-    type: Type = Type("CHARBUF", is_list=True)
+    type: Type = TEXTS
     pos: int = field(default=-1, compare=False)
 
 
