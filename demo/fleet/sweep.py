@@ -41,17 +41,16 @@ def identifier(folder: Path) -> str:
 def sweep() -> list[str]:
     """Clear what dead fleets left; return a line for each thing that was there."""
     found = []
-    living = set()
     for folder in FOLDERS.glob(f"{PREFIX}*"):
         handle = lock(folder)
-        if handle is None:
-            living.add(identifier(folder))
+        if handle is None:  # it lives
             continue
         found += _end_processes(folder)
-        shutil.rmtree(folder)
+        found += _delete_links(identifier(folder))
+        shutil.rmtree(folder)  # last: without it the rest would not be found again
         found.append(f"folder {folder}")
         os.close(handle)
-    return found + _delete_links(living)
+    return found
 
 
 def leftovers(fleet: str) -> list[str]:
@@ -101,12 +100,8 @@ def _owner(link: str) -> str:
     return found[1] if found else ""
 
 
-def _delete_links(living: set[str]) -> list[str]:
-    found = []
-    for name in _links():
-        if _owner(name) and _owner(name) not in living:
-            command(
-                ["ip", "link", "delete", name], check=False
-            )  # a bridge's or a peer's end may take it along
-            found.append(f"network card {name}")
-    return found
+def _delete_links(fleet: str) -> list[str]:
+    found = [name for name in _links() if _owner(name) == fleet]
+    for name in found:
+        command(["ip", "link", "delete", name], check=False)  # may be going already, with its host
+    return [f"network card {name}" for name in found]
