@@ -1,0 +1,194 @@
+"""What was done on this host, written down before it is done.
+
+One file of lines, appended and synced to disk: a checksum, a space, a JSON object.
+
+    begun   an action is about to act: its key, responder, parameters, target, state before
+    noted   what became known while it acted, before that was acted on
+    ended   how it ended: ``done``, ``failed`` or ``refused``, and the result
+
+A key that is ``begun`` and not ``ended`` was interrupted, unless somebody holds its lock.
+Several processes share the file: it is locked while it is written, and a key is locked while
+its action runs. The kernel drops both locks when a process dies.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import struct
+import threading
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Json = dict[str, Any]
+
+FILE = "journal"
+LOCKS = "locks"
+_RECENT = 10_000  # more than any budget allows in its time
+
+
+class JournalError(Exception):
+    """The journal cannot be read or written. Nothing may be done without it."""
+
+
+@dataclass
+class Entry:
+    """What the journal knows of one key."""
+
+    key: str
+    begun: Json | None = None
+    noted: Json = field(default_factory=dict)
+    ended: Json | None = None
+
+    @property
+    def before(self) -> Json:
+        """State before the act, with what became known while acting."""
+        return {**(self.begun or {}).get("before", {}), **self.noted}
+
+
+class Journal:
+    """The journal in ``folder``, which is made if it is missing. Threads may share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path, self._locks = folder / FILE, folder / LOCKS
+        self._entries: dict[str, Entry] = {}
+        self._begun_ns: collections.deque[int] = collections.deque(maxlen=_RECENT)
+        self._offset = 0
+        self._mutex = threading.Lock()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            os.close(os.open(self._locks, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _sync_folder(folder)
+        except OSError as error:
+            raise JournalError(f"{folder}: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold the lock called ``name`` against every thread and process; wait until it is free."""
+        # One byte of the file for each name: an open-file-description lock (fcntl(2)).
+        start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
+        descriptor = os.open(self._locks, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, _flock(start))
+            yield
+        finally:
+            os.close(descriptor)
+
+    def find(self, key: str) -> Entry | None:
+        """Return what is known of ``key``. Raises JournalError."""
+        with self._mutex:
+            self._catch_up()
+            return self._entries.get(key)
+
+    def begun_since(self, time_ns: int) -> int:
+        """Count the actions that were begun at ``time_ns`` (wall clock) or later. Raises JournalError."""
+        with self._mutex:
+            self._catch_up()
+            return sum(1 for begun in self._begun_ns if begun >= time_ns)
+
+    def append(self, kind: str, key: str, **values: Any) -> None:
+        """Write a line and wait until it is on the disk. Raises JournalError, and then it is not there."""
+        line = _line({"kind": kind, "key": key, **values})
+        with self._mutex, self._exclusive():
+            self._catch_up()
+            self._cut_torn_tail()
+            try:
+                _write(self._file, line)
+                os.fdatasync(self._file)
+            except OSError as error:
+                os.ftruncate(self._file, self._offset)
+                raise JournalError(f"{self._path}: {error.strerror}") from None
+            self._catch_up()
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _catch_up(self) -> None:
+        """Take in the whole lines that were added since the last time, by whomever."""
+        while chunk := os.pread(self._file, 1 << 20, self._offset):
+            end = chunk.rfind(b"\n") + 1
+            if not end:
+                end = self._long_line(len(chunk))
+                if not end:
+                    return
+                chunk = os.pread(self._file, end, self._offset)
+            for line in chunk[:end].split(b"\n")[:-1]:
+                self._take(line)
+                self._offset += len(line) + 1
+
+    def _long_line(self, start: int) -> int:
+        """Return the length of a line longer than a chunk, or 0 if it does not end."""
+        while chunk := os.pread(self._file, 1 << 20, self._offset + start):
+            if (found := chunk.find(b"\n")) >= 0:
+                return start + found + 1
+            start += len(chunk)
+        return 0
+
+    def _cut_torn_tail(self) -> None:
+        """Drop the part line that a writer left when it died. Its length was never relied upon."""
+        if os.fstat(self._file).st_size > self._offset:
+            os.ftruncate(self._file, self._offset)
+
+    def _take(self, line: bytes) -> None:
+        value = _parse(line, f"{self._path} at byte {self._offset}")
+        entry = self._entries.setdefault(value["key"], Entry(value["key"]))
+        if value["kind"] == "noted":
+            entry.noted.update(value["values"])
+        elif value["kind"] == "begun":
+            entry.begun = value
+            self._begun_ns.append(value["time_ns"])
+        else:
+            entry.ended = value
+
+
+def _flock(start: int) -> bytes:
+    """Return ``struct flock`` of fcntl(2) for one byte at ``start``, as 64-bit Linux lays it out."""
+    return struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, 1, 0)
+
+
+def _line(value: Json) -> bytes:
+    text = json.dumps(value, separators=(",", ":")).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _parse(line: bytes, where: str) -> Json:
+    checksum, _, text = line.partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(text):
+        raise JournalError(
+            f"{where}: damaged. Without it an action might be repeated, so none is run: "
+            "look into it, then move the file away"
+        )
+    value: Json = json.loads(text)
+    return value
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

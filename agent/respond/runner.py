@@ -1,0 +1,174 @@
+"""Runs actions on this host: each at most once, within the limits, written down before it acts.
+
+key seen and ended            its recorded end is the answer
+key seen, begun, not ended    the process that ran it died: what became of it is found out, never repeated
+key new                       checked, planned, within the budget: begun is on disk, then it acts
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable
+
+from agent.respond.journal import Entry, Journal, JournalError
+from agent.respond.policy import Policy, PolicyError
+from agent.respond.protected import Guard
+from agent.respond.request import Request
+from responders.registry import RESPONDERS
+from responders.shape import Context, Failed, Json, Refused, ResponderError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from responders.shape import Plan, Responder
+    from responders.system import System
+
+DONE, FAILED, REFUSED = "done", "failed", "refused"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the runner needs of the host; a test gives it another one."""
+
+    system: System
+    policy: Callable[[], Policy]
+    """Reads the operator's limits, for each action anew. May raise PolicyError."""
+    own: Callable[[], frozenset[int]]
+    """Pids of the agent's processes."""
+    now_ns: Callable[[], int] = time.time_ns
+    """Wall clock, nanoseconds since 1970."""
+
+
+class Runner:
+    """Runs actions. Threads may share it; processes share the journal."""
+
+    def __init__(
+        self, journal: Journal, host: Host, responders: Mapping[str, Responder] = RESPONDERS
+    ) -> None:
+        self._journal, self._host, self._responders = journal, host, responders
+
+    def run(self, request: Request) -> Json:
+        """Run the action to its end, or return the end that its key had. Raises JournalError."""
+        # Whoever asks for a key that runs just now waits here and gets its end.
+        with self._journal.locked(f"key {request.key}"):
+            entry = self._journal.find(request.key)
+            if entry is not None and entry.ended is not None:
+                return _answer(entry.ended)
+            if entry is not None and entry.begun is not None:
+                return self._settle(entry)
+            return self._start(request)
+
+    def get(self, key: str) -> Json:
+        """Return the recorded end of ``key``; state ``None`` if it was never seen. Raises JournalError."""
+        with self._journal.locked(f"key {key}"):
+            entry = self._journal.find(key)
+            if entry is None:
+                return {"key": key, "state": None}
+            return _answer(entry.ended) if entry.ended is not None else self._settle(entry)
+
+    def _start(self, request: Request) -> Json:
+        started = self._host.now_ns()
+        try:
+            responder = self._responder(request)
+            context = self._context(request, responder)
+            plan = responder.plan(context)
+            try:
+                result = (
+                    plan.already if plan.already is not None else self._act(request, responder, plan, context)
+                )
+            finally:
+                plan.close()
+            return self._end(request.key, DONE, result, started)
+        except JournalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a responder raises is the action's end
+            return self._end(request.key, *_outcome(error), started)
+
+    def _responder(self, request: Request) -> Responder:
+        responder = self._responders.get(request.responder)
+        if responder is None:
+            known = ", ".join(sorted(self._responders))
+            raise Refused(f"this agent has no responder {request.responder[:80]!a} (it has: {known})")
+        if missing := responder.DESCRIPTION.missing(request.target):
+            raise Refused(f"the alert's subject lacks {', '.join(missing)}, which {request.responder} needs")
+        return responder
+
+    def _context(self, request: Request, responder: Responder) -> Context:
+        return Context(
+            target=request.target,
+            parameters=responder.DESCRIPTION.check(request.parameters),
+            system=self._host.system,
+            guard=Guard(self._host.system, self._host.policy(), self._host.own()),
+            note=lambda values: self._journal.append("noted", request.key, values=values),
+        )
+
+    def _act(self, request: Request, responder: Responder, plan: Plan, context: Context) -> Json:
+        with self._journal.locked("budget"):
+            self._check_budget()
+            self._journal.append(
+                "begun",
+                request.key,
+                time_ns=self._host.now_ns(),
+                responder=request.responder,
+                parameters=context.parameters,
+                target=request.target,
+                alert=request.alert,
+                does=plan.does,
+                before=plan.before,
+            )
+        return responder.do(plan, context)
+
+    def _check_budget(self) -> None:
+        policy = self._host.policy()
+        begun = self._journal.begun_since(self._host.now_ns() - policy.seconds * 10**9)
+        if begun >= policy.actions:
+            raise Refused(
+                f"the host's budget is spent: {begun} actions in the last {policy.seconds} s, "
+                f"at most {policy.actions} are allowed"
+            )
+
+    def _settle(self, entry: Entry) -> Json:
+        """Find out what became of an action whose process died, and write that down as its end."""
+        begun = entry.begun or {}
+        started = int(begun["time_ns"])
+        try:
+            responder = self._responders[begun["responder"]]
+            context = Context(
+                target=begun["target"],
+                parameters=begun["parameters"],
+                system=self._host.system,
+                guard=lambda _: "it was interrupted",  # nothing is touched any more
+            )
+            return self._end(entry.key, DONE, responder.verify(entry.before, context), started)
+        except JournalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in _start
+            return self._end(entry.key, *_outcome(error), started)
+
+    def _end(self, key: str, state: str, result: Json, started_ns: int) -> Json:
+        end = {"state": state, "result": result, "started_ns": started_ns, "ended_ns": self._host.now_ns()}
+        try:
+            self._journal.append("ended", key, **end)
+        except JournalError as error:
+            if state == REFUSED:
+                raise
+            # It was done: the answer must say so. Without its end on disk the key is settled by verify later.
+            result["not_recorded"] = str(error)
+        return {"key": key, **end}
+
+
+def _outcome(error: Exception) -> tuple[str, Json]:
+    if isinstance(error, Failed):
+        return FAILED, {"reason": str(error), **error.result}
+    if isinstance(error, (ResponderError, PolicyError)):
+        return REFUSED, {"reason": str(error)}
+    _log.error("a responder raised what it should not", exc_info=error)
+    return FAILED, {"reason": f"the responder broke: {error!r:.500}"}
+
+
+def _answer(ended: Mapping[str, Any]) -> Json:
+    return {name: ended[name] for name in ("key", "state", "result", "started_ns", "ended_ns")}
