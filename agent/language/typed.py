@@ -4,7 +4,7 @@ Macros are gone, every field exists, operators suit their types, and constants a
 values of the field's type (``agent/event.py`` says how each looks in Python), except:
 
 - ``bcontains`` and ``bstartswith``: the bytes that the hex digits name;
-- ``regex``: the pattern as written, ``bytes``, already checked (``agent.language.regex``);
+- ``regex``: the pattern as written, ``bytes``, already checked (``agent.language.patterns.regex``);
 - ``glob``, ``iglob``, ``pmatch``: the patterns as written, ``bytes``;
 - ``DOUBLE``: ``float``.
 

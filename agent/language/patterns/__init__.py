@@ -1,0 +1,1 @@
+"""Text patterns of the rule language, all without backtracking: globs, path prefixes, regular expressions."""
