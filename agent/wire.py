@@ -25,6 +25,18 @@ _HEADER = struct.Struct(">II")
 Message = dict[str, Any]
 
 
+class Refused(Exception):  # noqa: N818 - the answer's own word
+    """A request is answered with ``ok: false``: raised by whoever handles the verb.
+
+    ``code`` is for programs, the message for people, ``details`` (JSON) for both.
+    """
+
+    def __init__(self, code: str, message: str, details: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.details = details
+
+
 class WireError(ValueError):
     """The other end does not speak this protocol: a frame is too large or is not a JSON object."""
 
