@@ -25,15 +25,12 @@ def ask(paths: Paths, request: dict[str, Any], timeout_s: float = 60.0) -> dict[
             connection.connect(str(paths.socket))
             connection.sendall(json.dumps(request).encode() + b"\n")
             answer = _parse(_line(connection))
-    except (OSError, ValueError) as error:
-        raise NoDaemonError(f"no daemon answers at {paths.socket}: {error}") from None
+    except (OSError, ValueError) as failure:
+        raise NoDaemonError(f"no daemon answers at {paths.socket}: {failure}") from None
     if not answer.get("ok"):
-        error = answer.get("error") or {}
-        raise Refused(
-            str(error.get("code", "failed")),
-            str(error.get("message", "no reason given")),
-            error.get("details"),
-        )
+        reason = answer.get("error") or {}
+        code, text = reason.get("code", "failed"), reason.get("message", "no reason given")
+        raise Refused(str(code), str(text), reason.get("details"))
     return answer
 
 

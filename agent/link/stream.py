@@ -116,4 +116,7 @@ def _place(message: Message, key: str) -> spool.Place:
     epoch, seq = message.get("epoch"), message.get(key)
     if not isinstance(epoch, str) or not isinstance(seq, int) or seq < 0:
         raise Refused("bad_request", f"epoch must be text and {key} a number, not {epoch!r} and {seq!r}")
-    return spool.Place(epoch, seq)
+    try:
+        return spool.Place(epoch, seq)
+    except spool.SpoolError as error:
+        raise Refused("bad_request", str(error)) from None

@@ -5,19 +5,51 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from agent.link.host import Host
 from agent.link.releases import Releases
 from agent.link.session import Handler, Session
 from agent.link.stream import AlertStream
 from agent.paths import Paths
-from agent.wire import WireError
+from agent.respond import verbs as respond
+from agent.respond.journal import JournalError
+from agent.respond.request import RequestError
+from agent.wire import Message, Refused, WireError
 
 
 def table(paths: Paths, session: Session) -> dict[str, Handler]:
     """Return every verb with its handler."""
     stream = AlertStream(paths.spool, session.send, session.over)
-    return {**Host(paths).handlers(), **Releases(paths).handlers(), **stream.handlers()}
+    own = {**Host(paths).handlers(), **Releases(paths).handlers(), **stream.handlers()}
+    return {**own, **_responding(paths)}
+
+
+def _responding(paths: Paths) -> dict[str, Handler]:
+    """Return the responders' verbs; a journal that cannot be used is their answer and stops nothing else."""
+    names = ("action.run", "action.get")
+    try:
+        verbs = respond.verbs(respond.runner(paths.respond, paths.etc, paths.pid))
+    except (JournalError, OSError) as error:
+        reason = f"the journal of actions in {paths.respond} cannot be used: {error}"
+        return dict.fromkeys(names, lambda _message, _blob: _refuse("journal_failed", reason))
+    return {name: _answering(verbs[name]) for name in names}
+
+
+def _answering(verb: Callable[[Message], Message]) -> Handler:
+    def handler(message: Message, _blob: bytes) -> Message:
+        try:
+            return verb(message)
+        except RequestError as error:
+            return _refuse("bad_request", str(error))
+        except JournalError as error:
+            return _refuse("journal_failed", str(error))
+
+    return handler
+
+
+def _refuse(code: str, text: str) -> Message:
+    raise Refused(code, text)
 
 
 def serve(paths: Paths) -> int:

@@ -27,10 +27,16 @@ class SpoolError(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Everything up to sequence number ``seq`` of ``epoch``, and every epoch before it."""
+    """Everything up to sequence number ``seq`` of ``epoch``, and every epoch before it.
+
+    Raises SpoolError if ``epoch`` is no epoch's name.
+    """
 
     epoch: str
     seq: int
+
+    def __post_init__(self) -> None:
+        epoch_order(self.epoch)
 
     @property
     def order(self) -> tuple[int, str, int]:
@@ -98,10 +104,9 @@ def acknowledged(folder: Path) -> Place | None:
     try:
         value = json.loads((folder / _ACKED).read_bytes())
         place = Place(str(value["epoch"]), int(value["seq"]))
-        epoch_order(place.epoch)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, SpoolError) as error:
         raise SpoolError(
             f"{folder / _ACKED} is damaged: {error!r}; remove it to stream from the start"
         ) from None
