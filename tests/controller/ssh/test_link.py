@@ -65,7 +65,7 @@ def test_what_is_pending_fails_when_the_link_breaks() -> None:
     link = Link("web1", peer.channel)
     pending = link.request("slow")
     peer.hang_up()
-    with pytest.raises(LinkError, match="web1: its agent ended the link"):
+    with pytest.raises(LinkError, match=r"web1: its agent ended the link"):
         pending.result(5)
     assert link.ended.wait(5)
     with pytest.raises(LinkError):
@@ -90,7 +90,7 @@ def test_a_peer_that_speaks_no_frames_ends_the_link() -> None:
 
 def test_no_answer_in_time_is_an_error_that_names_the_request() -> None:
     peer = Peer(slow=lambda _m, _b: None)
-    with pytest.raises(LinkError, match="did not answer slow within 0.1 s"):
+    with pytest.raises(LinkError, match=r"did not answer slow within 0\.1 s"):
         Link("web1", peer.channel).call("slow", seconds=0.1)
 
 
@@ -100,9 +100,8 @@ def test_many_threads_share_one_link() -> None:
     wrong: list[int] = []
 
     def ask(value: int) -> None:
-        for _ in range(20):
-            if link.call("echo", value=value)[0]["value"] != value:
-                wrong.append(value)
+        answers = [link.call("echo", value=value)[0]["value"] for _ in range(20)]
+        wrong.extend(answer for answer in answers if answer != value)
 
     threads = [threading.Thread(target=ask, args=(value,)) for value in range(8)]
     for thread in threads:
