@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_CALLED = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
 TYPES: Mapping[str, type[Any]] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
@@ -68,7 +69,7 @@ class Parameter:
             value = float(value)
         # bool is an int to isinstance; "signal: true" must not pass for a number
         if type(value) is not wanted:
-            raise ParameterError(f"{self.name} must be {_article(self.type)}, not {_shown(value)}")
+            raise ParameterError(f"{self.name} must be {_CALLED[self.type]}, not {_shown(value)}")
         if self.choices and value not in self.choices:
             raise ParameterError(
                 f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {_shown(value)}"
@@ -172,10 +173,6 @@ class Responder(Protocol):
         ``before`` is the plan's, with what ``note`` added. Returns the result if it took effect. Raises
         Failed if it did not, or not wholly, or if that cannot be known; the message says which.
         """
-
-
-def _article(name: str) -> str:
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def _shown(value: Any) -> str:
