@@ -71,9 +71,10 @@ class Transform:
 
 @dataclass(frozen=True)
 class ValueOf:
-    """``val(field)``: a field on the right-hand side."""
+    """``val(field)``: a field on the right-hand side; ``index`` is a trailing bracket, as of a transformer."""
 
     of: Field
+    index: bytes | None = None
     pos: int = field(default=-1, compare=False)
 
 
