@@ -36,14 +36,16 @@ def _position(part: Part) -> int:
     return pos
 
 
-class Builder:
+class _Builder:
     """Callbacks for the parser, by the names that ``condition.lark`` gives the rules."""
 
     def or_(self, parts: Children) -> Part:
         return Part(tree.Or(tuple([p.node for p in parts]), _position(parts[0])), max(p.depth for p in parts))
 
     def and_(self, parts: Children) -> Part:
-        return Part(tree.And(tuple([p.node for p in parts]), _position(parts[0])), max(p.depth for p in parts))
+        return Part(
+            tree.And(tuple([p.node for p in parts]), _position(parts[0])), max(p.depth for p in parts)
+        )
 
     def not_(self, children: Children) -> Part:
         *nots, part = children
@@ -80,7 +82,8 @@ class Builder:
 
     def field(self, children: Children) -> Part:
         token = children[0]
-        return Part(tree.Field(*token.value, token.start_pos), 1)
+        name, arg = token.value
+        return Part(tree.Field(name, arg, token.start_pos), 1)
 
     def literal(self, children: Children) -> Part:
         token = children[0]
@@ -118,3 +121,8 @@ class Builder:
         bracket, *items = children
         depth = max((part.depth for part in items), default=0)
         return Part(tree.ArgumentList(tuple([part.node for part in items]), bracket.start_pos), depth)
+
+
+def callbacks() -> object:
+    """Return the object whose methods Lark calls."""
+    return _Builder()

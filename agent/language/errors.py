@@ -1,8 +1,8 @@
 """What can be wrong with a condition.
 
-    ConditionError          a place in the condition, and what is wrong there
-    ├── ConditionSyntaxError    it does not parse
-    └── ConditionTypeError      it parses, but a field, operator or value is wrong
+ConditionError          a place in the condition, and what is wrong there
+├── ConditionSyntaxError    it does not parse
+└── ConditionTypeError      it parses, but a field, operator or value is wrong
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ConditionTypeError(ConditionError):
 def line_and_column(text: bytes, pos: int) -> tuple[int, int]:
     """Return the line and column of byte ``pos``, both from 1.
 
-    As upstream counts: every ``\\r`` and every ``\\n`` begins a line, a column is a byte.
+    As upstream counts: every carriage return and every line feed begins a line, a column is a byte.
     """
     start = 0
     line = 1

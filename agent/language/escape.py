@@ -68,20 +68,25 @@ def _value(sequence: bytes, quote: bytes) -> bytes:
 
 
 def escape(value: bytes) -> bytes:
-    """Return ``value`` as upstream prints it: quoted only if it holds blanks, ``=``, ``\\`` or quotes."""
-    return quote_always(value) if _CANONICAL_QUOTED.search(value) else value
+    """Return ``value`` as upstream prints it: quoted if it holds blanks, ``=``, quotes or backslashes."""
+    return b'"' + _escaped(value) + b'"' if _CANONICAL_QUOTED.search(value) else value
 
 
 def quote(value: bytes) -> bytes:
     """Return ``value`` as a literal that always reads back to it."""
-    if _BARE.match(value):
-        return value
-    return quote_always(value)
+    return value if _BARE.match(value) else quote_always(value)
 
 
 def quote_always(value: bytes) -> bytes:
     """Return ``value`` as a quoted literal that reads back to it."""
-    return b'"' + _SPECIAL.sub(lambda match: _TO_ESCAPE[match.group()], value) + b'"'
+    text = _escaped(value).replace(b"\x00", b"\\x00")
+    # A quote after a backslash ends no string, so a last backslash is written as the
+    # backslash-blank that every version of Falco reads.
+    return b'"' + (text[:-1] + b' "' if value.endswith(b"\\") else text + b'"')
+
+
+def _escaped(value: bytes) -> bytes:
+    return _SPECIAL.sub(lambda match: _TO_ESCAPE[match.group()], value)
 
 
 def _text(data: bytes) -> str:

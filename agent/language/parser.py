@@ -9,22 +9,24 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from agent.language import tree
-from agent.language.builder import Builder, Part
+from agent.language.builder import Part, callbacks
 from agent.language.errors import ConditionSyntaxError
 from agent.language.lexing import BAD, CALLBACKS, QUOTED, skip_blanks
 from agent.language.syntax_error import explain
 
 DEPTH_LIMIT = 1000
 """Upstream's limit for rules files (about 199 brackets); its parser's own default is 100."""
-MAX_TEXT = 2 * 1024 * 1024
-"""Longest condition accepted, in bytes."""
+MAX_TEXT = 1024 * 1024
+"""Longest condition accepted, in bytes. The worst of that size takes seconds and some 400 MB."""
 
-_LAST_TOKEN = re.compile(r"([^()\"' \t\n\x0b\x0c\r=,]+|.)[ \t\x08\r\n]*\Z", re.DOTALL)
+_DELIMITER = re.compile(r"[()\"' \t\n\x0b\x0c\r=,]")
+_SHOWN = 300
+"""Most of the text before an error that is looked at to name the last token, in bytes."""
 _BRACKET = re.compile(rf"{QUOTED}|[()]")
 
 
@@ -33,7 +35,9 @@ def parse(text: bytes, depth_limit: int = DEPTH_LIMIT) -> tree.Condition:
     if not text:
         raise ConditionSyntaxError("filter input string is empty", 0)
     if len(text) > MAX_TEXT:
-        raise ConditionSyntaxError(f"condition of {len(text)} bytes is over the limit of {MAX_TEXT}", MAX_TEXT)
+        raise ConditionSyntaxError(
+            f"condition of {len(text)} bytes is over the limit of {MAX_TEXT}", MAX_TEXT
+        )
     characters = text.decode("latin-1")
     _refuse_tower(characters, depth_limit)
     try:
@@ -49,7 +53,7 @@ def parse(text: bytes, depth_limit: int = DEPTH_LIMIT) -> tree.Condition:
 def _parser() -> Lark:
     grammar = (Path(__file__).parent / "condition.lark").read_text(encoding="ascii")
     return Lark(
-        grammar, parser="lalr", lexer="contextual", transformer=Builder(), lexer_callbacks=dict(CALLBACKS)
+        grammar, parser="lalr", lexer="contextual", transformer=callbacks(), lexer_callbacks=dict(CALLBACKS)
     )
 
 
@@ -91,15 +95,15 @@ def _located(text: str, error: UnexpectedInput) -> ConditionSyntaxError:
 
 def _accepted(error: UnexpectedInput) -> frozenset[str]:
     """Return the terminals that the parser would have taken, which is less than the lexer tried."""
-    interactive = error.interactive_parser  # type: ignore[attr-defined] # set by the LALR parser
+    interactive: Any = error.interactive_parser  # set by the LALR parser
     return frozenset(interactive.accepts())
 
 
 def _remembered(text: str, last: Token | None, pos: int) -> str:
     """Return the last token as upstream remembers it: strings without quotes, only the end of brackets."""
     if last is None:  # the parser stopped, not the lexer
-        match = _LAST_TOKEN.search(text, 0, pos)
-        return match.group(1) if match else ""
+        before = text[max(0, pos - _SHOWN) : pos].rstrip(" \t\b\r\n")
+        return _DELIMITER.split(before)[-1] or before[-1:]
     if last.type == "QUOTED":
         return cast("bytes", last.value).decode("latin-1")
     return {"LIST": ")", "RPAR_ARG": "]"}.get(last.type, str(last))

@@ -60,7 +60,7 @@ def explain(text: str, pos: int, allowed: Collection[str], last: str) -> Conditi
 
 
 def _explain_list(text: str, pos: int) -> ConditionSyntaxError:
-    """The lexer found no whole list: read it until it breaks."""
+    """Read a list of which the lexer found no end, until it breaks."""
     try:
         end = scan_list(text, pos).pos
     except ConditionSyntaxError as error:
@@ -69,7 +69,7 @@ def _explain_list(text: str, pos: int) -> ConditionSyntaxError:
 
 
 def _explain_argument(text: str, pos: int, allowed: Collection[str]) -> ConditionSyntaxError | None:
-    """A bracket right after a field or a transformer that is no argument."""
+    """Say what is wrong with a bracket after a field or a transformer; ``None`` if it stands elsewhere."""
     if "EXISTS" not in allowed and "_RPAR" not in allowed and "_AND" not in allowed:
         return None
     if pos == 0 or text[pos - 1] in " \t\b\r\n" or (text[pos - 1] != ")" and "_AND" in allowed):

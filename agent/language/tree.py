@@ -71,7 +71,7 @@ class Transform:
 
 @dataclass(frozen=True)
 class ValueOf:
-    """``val(field)``: a field on the right-hand side; ``index`` is a trailing bracket, as of a transformer."""
+    """``val(field)``: a field on the right-hand side; ``index`` is a trailing bracket."""
 
     of: Field
     index: bytes | None = None

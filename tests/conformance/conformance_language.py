@@ -6,9 +6,10 @@ from typing import Any
 
 from agent.language.canonical import canonical
 from agent.language.errors import ConditionSyntaxError, line_and_column
-from agent.language.escape import escape as escape
-from agent.language.escape import unescape as unescape
+from agent.language.escape import escape, unescape
 from agent.language.parser import parse as parse_condition
+
+__all__ = ["escape", "parse", "unescape"]
 
 
 def as_bytes(text: str | bytes) -> bytes:
