@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli import host, push, release
 from controller.errors import TercelError
 from controller.text import printable
 
@@ -19,6 +20,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(host.app, name="host")
+app.add_typer(release.app, name="release")
+app.command("push")(push.command)
 
 
 def _show_version(*, wanted: bool) -> None:

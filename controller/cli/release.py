@@ -1,0 +1,83 @@
+"""``tercel release …``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli import options
+from controller.cli.output import print_json, say, table, warn
+from controller.clock import ago, iso
+from controller.home import Home
+from controller.release import Shelf, Sources, build
+from controller.store import Store, releases
+
+app = typer.Typer(
+    help="Build and look at releases: rules, playbooks and a falco.yaml for each host.", no_args_is_help=True
+)
+Release = Annotated[
+    str | None,
+    typer.Argument(metavar="RELEASE", help="Id or number; the newest without it.", show_default=False),
+]
+
+
+@app.command("build")
+def build_command(
+    rules: Annotated[
+        list[Path] | None, typer.Option(help="Rules file or folder, in load order. Without it: rules/.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Template of falco.yaml (jinja2, host variables).")
+    ] = None,
+    playbooks: Annotated[list[Path] | None, typer.Option(help="Playbook file or folder.")] = None,
+    description: Annotated[str, typer.Option("--description", "-m", help="What it is for.")] = "",
+    inventory: options.InventoryFile = None,
+) -> None:
+    """Check rules, playbooks and template, and make a release of them for every host."""
+    home = Home.open()
+    sources = Sources(rules or [Path("rules")], playbooks or [], config, description)
+    with Store.open(home) as store:
+        built = build(home, store, options.inventory(inventory), sources)
+    for warning in built.warnings:
+        warn(warning)
+    made = "built" if built.new else "nothing changed since"
+    say(f"{made} release {built.entry.id} for {len(built.entry.configs)} host(s)")
+
+
+@app.command("list")
+def list_command(*, json: options.Json = False) -> None:
+    """List the releases, oldest first."""
+    with Store.open(Home.open()) as store, store.read() as tx:
+        known = releases.every(tx)
+    if json:
+        print_json([_entry(entry) for entry in known])
+        return
+    rows = [(entry.id, ago(entry.created_ns), len(entry.configs), entry.description) for entry in known]
+    table(("release", "age", "hosts", "description"), rows)
+
+
+@app.command("show")
+def show(release: Release = None, *, json: options.Json = False) -> None:
+    """Show what a release consists of: files, rules, and the configuration and digest of each host."""
+    home = Home.open()
+    with Store.open(home) as store, store.read() as tx:
+        entry = releases.find(tx, release)
+    contents = Shelf(home.releases).get(entry.id)
+    files = [*contents.manifest.rules, *contents.manifest.playbooks]
+    digests = {name: contents.digest(config) for name, config in entry.configs.items()}
+    if json:
+        value = {"files": {file.path: file.sha256 for file in files}, "digests": digests}
+        print_json({**_entry(entry), **value})
+        return
+    say(f"release {entry.id}, built {iso(entry.created_ns)}: {entry.description or 'no description'}")
+    table(("file", "sha256"), [(file.path, file.sha256) for file in files])
+    table(
+        ("host", "falco.yaml", "engine digest"),
+        [(n, c[:12], digests[n][:12]) for n, c in entry.configs.items()],
+    )
+
+
+def _entry(entry: releases.ReleaseEntry) -> dict[str, object]:
+    return {**vars(entry), "created": iso(entry.created_ns)}

@@ -1,0 +1,152 @@
+"""From files to a release: read, check, render, number, keep."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.language import Diagnostic, RulesFile, load
+from agent.release import Manifest, ReleaseFile, sha256
+from controller.clock import iso, now_ns
+from controller.errors import InputError, ReleaseBuildError
+from controller.release.shelf import Contents, Shelf
+from controller.release.template import DEFAULT, Template
+from controller.store import releases
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from controller.home import Home
+    from controller.inventory import Inventory
+    from controller.store import Store
+
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a release is made from: files, or folders whose YAML files count in order of name."""
+
+    rules: Sequence[Path]
+    playbooks: Sequence[Path] = ()
+    config: Path | None = None
+    """Template of falco.yaml; None: the default one."""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Built:
+    """The release, and whether it is new: nothing changed since the last one if not."""
+
+    entry: releases.ReleaseEntry
+    new: bool
+    warnings: list[str]
+
+
+def build(home: Home, store: Store, inventory: Inventory, sources: Sources) -> Built:
+    """Build a release for every host of the inventory. Raises InputError, ReleaseBuildError.
+
+    The same files and variables as in the newest release give that one again.
+    """
+    rules = _read(sources.rules, "rules")
+    playbooks = _read(sources.playbooks, "playbooks")
+    warnings = _check_rules(rules)
+    hosts, configs = _render(sources.config, inventory)
+    named = {**_named(rules, "rules"), **_named(playbooks, "playbooks")}
+    shelf = Shelf(home.releases)
+    with home.lock("release"):
+        with store.read() as tx:
+            number, known = releases.next_number(tx), releases.every(tx)
+        if known and _same(shelf.get(known[-1].id), named, configs) and known[-1].configs == hosts:
+            return Built(known[-1], new=False, warnings=warnings)
+        created = now_ns()
+        manifest = _manifest(number, created, sources.description, named, configs)
+        shelf.put(Contents(manifest, named, configs))
+        entry = releases.ReleaseEntry(manifest.id, number, created, sources.description, hosts)
+        with store.write() as tx:
+            releases.add(tx, entry)
+    return Built(entry, new=True, warnings=warnings)
+
+
+def describe(diagnostic: Diagnostic) -> str:
+    """Return a diagnostic as one line: ``file:line:column: error: message [CODE]``, and the fix."""
+    hint = f" ({diagnostic.hint})" if diagnostic.hint else ""
+    place = f"{diagnostic.file}:{diagnostic.place.human()}"
+    return f"{place}: {diagnostic.severity}: {diagnostic.message} [{diagnostic.code}]{hint}"
+
+
+def _read(paths: Sequence[Path], what: str) -> list[RulesFile]:
+    return [_file(path) for given in paths for path in _expand(given, what)]
+
+
+def _expand(path: Path, what: str) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"} and file.is_file())
+    # NAME_test.yaml holds the test cases of NAME.yaml.
+    found = [file for file in found if not file.stem.endswith("_test")]
+    if not found:
+        raise InputError(f"the folder holds no {what} (*.yaml)", str(path))
+    return found
+
+
+def _file(path: Path) -> RulesFile:
+    try:
+        return RulesFile(str(path), path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read it: {error.strerror}", str(path)) from None
+
+
+def _check_rules(files: list[RulesFile]) -> list[str]:
+    if not files:
+        raise InputError("a release needs rules: name files or folders with --rules")
+    loaded = load(files)
+    errors = [describe(item) for item in loaded.diagnostics if item.is_error]
+    if errors or loaded.ruleset is None:
+        raise ReleaseBuildError(f"no release: {len(errors)} error(s) in the rules", errors)
+    return [describe(item) for item in loaded.diagnostics]
+
+
+def _render(config: Path | None, inventory: Inventory) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Return each host's configuration by digest, and the texts by digest. Every host's error is told."""
+    template = Template.read(config) if config else Template("the default falco.yaml", DEFAULT)
+    hosts, configs, errors = {}, {}, []
+    for host in inventory.hosts.values():
+        try:
+            text = template.render(host)
+        except InputError as error:
+            errors.append(str(error))
+            continue
+        hosts[host.name] = sha256(text)
+        configs[hosts[host.name]] = text
+    if errors:
+        raise ReleaseBuildError(f"no release: falco.yaml fails for {len(errors)} host(s)", errors)
+    return hosts, configs
+
+
+def _named(files: list[RulesFile], folder: str) -> dict[str, bytes]:
+    """Return the files by their path in the release. A number before each name keeps the load order."""
+    stems = [_UNFIT.sub("_", file.name.rsplit("/", 1)[-1].rsplit(".", 1)[0]) for file in files]
+    return {
+        f"{folder}/{number:03d}-{stem}.yaml": file.content
+        for number, (stem, file) in enumerate(zip(stems, files, strict=True), 1)
+    }
+
+
+def _manifest(
+    number: int, created_ns: int, description: str, named: Mapping[str, bytes], configs: Mapping[str, bytes]
+) -> Manifest:
+    def listed(folder: str) -> tuple[ReleaseFile, ...]:
+        return tuple(
+            ReleaseFile(path, sha256(text)) for path, text in named.items() if path.startswith(folder)
+        )
+
+    return Manifest(
+        number, iso(created_ns), description, listed("rules/"), listed("playbooks/"), tuple(sorted(configs))
+    )
+
+
+def _same(contents: Contents, named: Mapping[str, bytes], configs: Mapping[str, bytes]) -> bool:
+    return contents.files == named and contents.configs == configs
