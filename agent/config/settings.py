@@ -176,6 +176,14 @@ class BaseSyscalls:
 
 
 @dataclass(frozen=True)
+class Tercel:
+    """``tercel``: what only this agent knows. Not a key of Falco's."""
+
+    own_pid_namespace: bool = False
+    """Capture only processes that the agent's own pid namespace sees: several agents share a kernel."""
+
+
+@dataclass(frozen=True)
 class Config:
     """All of ``falco.yaml``."""
 
@@ -219,6 +227,7 @@ class Config:
     metrics: Metrics = field(default_factory=Metrics)
     base_syscalls: BaseSyscalls = field(default_factory=BaseSyscalls)
     falco_libs: JsonMap = field(default_factory=dict)
+    tercel: Tercel = field(default_factory=Tercel)
 
 
 ALIASES = {"rules_file": "rules_files"}

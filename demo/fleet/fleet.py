@@ -96,6 +96,7 @@ class Fleet:
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self.key),
             "tercel_known_hosts": str(self.known_hosts),
+            "tercel_own_pid_namespace": True,  # their agents share this machine's kernel
         }
         groups: dict[str, dict[str, dict[str, object]]] = {}
         for name in self.hosts:
