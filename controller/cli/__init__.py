@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import host, push, release
+from controller.cli import host, playbook, push, release, responders
 from controller.errors import TercelError
 from controller.text import printable
 
@@ -24,7 +24,9 @@ app = typer.Typer(
 
 app.add_typer(host.app, name="host")
 app.add_typer(release.app, name="release")
+app.add_typer(playbook.app, name="playbook")
 app.command("push")(push.command)
+app.command("responders")(responders.command)
 
 
 def _show_version(*, wanted: bool) -> None:

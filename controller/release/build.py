@@ -12,6 +12,8 @@ from controller.clock import iso, now_ns
 from controller.errors import InputError, ReleaseBuildError
 from controller.release.shelf import Contents, Shelf
 from controller.release.template import DEFAULT, Template
+from controller.respond import playbook
+from controller.respond.source import ERROR, PlaybookFile
 from controller.store import releases
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ def build(home: Home, store: Store, inventory: Inventory, sources: Sources) -> B
     """
     rules = _read(sources.rules, "rules")
     playbooks = _read(sources.playbooks, "playbooks")
-    warnings = _check_rules(rules)
+    warnings, names = _check_rules(rules)
+    warnings += _check_playbooks(playbooks, names)
     hosts, configs = _render(sources.config, inventory)
     named = {**_named(rules, "rules"), **_named(playbooks, "playbooks")}
     shelf = Shelf(home.releases)
@@ -78,10 +81,11 @@ def describe(diagnostic: Diagnostic) -> str:
 
 
 def _read(paths: Sequence[Path], what: str) -> list[RulesFile]:
-    return [_file(path) for given in paths for path in _expand(given, what)]
+    return [_file(path) for given in paths for path in expand(given, what)]
 
 
-def _expand(path: Path, what: str) -> list[Path]:
+def expand(path: Path, what: str) -> list[Path]:
+    """Return the file, or a folder's YAML files in order of name, test cases left out. Raises InputError."""
     if not path.is_dir():
         return [path]
     found = sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"} and file.is_file())
@@ -99,14 +103,23 @@ def _file(path: Path) -> RulesFile:
         raise InputError(f"cannot read it: {error.strerror}", str(path)) from None
 
 
-def _check_rules(files: list[RulesFile]) -> list[str]:
+def _check_rules(files: list[RulesFile]) -> tuple[list[str], set[str]]:
+    """Return the warnings, and the names of the rules."""
     if not files:
         raise InputError("a release needs rules: name files or folders with --rules")
     loaded = load(files)
     errors = [describe(item) for item in loaded.diagnostics if item.is_error]
     if errors or loaded.ruleset is None:
         raise ReleaseBuildError(f"no release: {len(errors)} error(s) in the rules", errors)
-    return [describe(item) for item in loaded.diagnostics]
+    return [describe(item) for item in loaded.diagnostics], {rule.name for rule in loaded.ruleset.rules}
+
+
+def _check_playbooks(files: list[RulesFile], rules: set[str]) -> list[str]:
+    loaded = playbook.load([PlaybookFile(file.name, file.content) for file in files], rules)
+    errors = [str(problem) for problem in loaded.problems if problem.severity == ERROR]
+    if loaded.rules is None:
+        raise ReleaseBuildError(f"no release: {len(errors)} error(s) in the playbooks", errors)
+    return [str(problem) for problem in loaded.problems]
 
 
 def _render(config: Path | None, inventory: Inventory) -> tuple[dict[str, str], dict[str, bytes]]:

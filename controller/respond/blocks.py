@@ -89,7 +89,12 @@ def gather(blocks: list[Block]) -> tuple[Blocks, list[Problem]]:
     """Check the blocks of all files, in order, and merge those of one name."""
     merged, problems = Blocks(), list[Problem]()
     for block in blocks:
-        if "rule" in block.value:
+        if _FALCO & set(block.value):
+            fix = "name its file under --rules; a rule of a playbook has match: and actions:"
+            problems.append(
+                Problem(ERROR, block.place(), "this belongs to a ruleset, not to a playbook", fix)
+            )
+        elif "rule" in block.value:
             _add(merged.rules, RuleBlock, "rule", block, problems)
         elif "action" in block.value:
             _add(merged.actions, ActionBlock, "action", block, problems)
@@ -175,6 +180,8 @@ def _shifted(path: Path, shift: dict[str, int]) -> Path:
     return path
 
 
+_FALCO = {"macro", "list", "condition", "required_engine_version"}
+"""Keys of a rules file's items."""
 _KINDS = {
     "string_type": "must be text",
     "list_type": "must be a list",

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from controller.errors import InputError
+from controller.release.shelf import Shelf
 from controller.respond.playbook import Rule, load
 from controller.respond.source import ERROR, PlaybookFile
 
@@ -23,6 +24,18 @@ class ReleaseBook:
         self._files_of, self._always = files_of, tuple(always)
         self._rules: dict[str | None, tuple[Rule, ...]] = {}
         self._lock = threading.Lock()
+
+    @classmethod
+    def of_shelf(cls, shelf: Shelf, always: Sequence[PlaybookFile] = ()) -> ReleaseBook:
+        """Return the book of the releases that were built here."""
+
+        def files_of(release: str) -> list[PlaybookFile]:
+            contents = shelf.get(release)
+            return [
+                PlaybookFile(file.path, contents.files[file.path]) for file in contents.manifest.playbooks
+            ]
+
+        return cls(files_of, always)
 
     def __call__(self, release: str | None) -> Sequence[Rule]:
         """Return the rules for alerts of ``release``. Raises InputError if its playbooks are broken."""

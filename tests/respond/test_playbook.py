@@ -169,6 +169,7 @@ def test_an_empty_file_holds_no_rules() -> None:
         ),
         (MINIMAL.replace("[Read shadow]", "[]") + "  mode: enforce\n", "for every alert that there is"),
         ("- rule: R\n  match: {rules: [A]}\n", "rule R has no actions"),
+        ("- rule: R\n  condition: x\n", "p1.yaml:1:3: error: this belongs to a ruleset, not to a playbook"),
         ("- rule: \x01\n", "not YAML"),
     ],
 )
