@@ -51,37 +51,47 @@ def _ignore(_message: Message, _blob: bytes) -> None:
     """Take a push that nobody asked for."""
 
 
+def _nothing() -> None:
+    """Hear of the end and do nothing about it."""
+
+
 class Link:
     """A conversation with the agent of one host. Safe to use from several threads.
 
-    ``on_push`` gets every push, in order, and must be quick: answers wait behind it.
+    ``on_push`` gets every push, in order, and must be quick: answers wait behind it. ``on_end`` is called
+    once, when the link is over.
     """
 
     def __init__(
-        self, host: str, channel: Channel, on_push: Callable[[Message, bytes], None] = _ignore
+        self,
+        host: str,
+        channel: Channel,
+        on_push: Callable[[Message, bytes], None] = _ignore,
+        on_end: Callable[[], None] = _nothing,
     ) -> None:
         self.host = host
         self._channel = channel
-        self._on_push = on_push
+        self._on_push, self._on_end = on_push, on_end
         self._numbers = itertools.count(1)
         self._pending: dict[int, Future[Answer]] = {}
         self._state = threading.Lock()
         self._sending = threading.Lock()
         self._error: HostError | None = None
-        self.ended = threading.Event()
-        """Set when the link is over; ``error`` says why."""
         self._reader = threading.Thread(target=self._read, name=f"link {host}", daemon=True)
         self._reader.start()
 
     @classmethod
     def open(
-        cls, session: Session, on_push: Callable[[Message, bytes], None] = _ignore
+        cls,
+        session: Session,
+        on_push: Callable[[Message, bytes], None] = _ignore,
+        on_end: Callable[[], None] = _nothing,
     ) -> tuple[Link, Message]:
         """Start the agent's link and greet it. Return the link and the agent's ``hello``.
 
         Raises LinkError, RefusedError, UnreachableError.
         """
-        link = cls(session.host.name, session.open(AGENT), on_push)
+        link = cls(session.host.name, session.open(AGENT), on_push, on_end)
         try:
             hello, _ = link.call("hello", controller="0", protocol=PROTOCOL)
             _check_protocol(session.host.name, hello)
@@ -120,7 +130,11 @@ class Link:
 
     def close(self) -> None:
         """End the link; what is pending fails."""
-        self._end(LinkError(self.host, "the link was closed"))
+        self.fail(LinkError(self.host, "the link was closed"))
+
+    def fail(self, error: HostError) -> None:
+        """End the link because of ``error``."""
+        self._end(error)
 
     def _read(self) -> None:
         decoder = Decoder()
@@ -172,4 +186,4 @@ class Link:
         self._channel.close()
         for future in pending.values():
             future.set_exception(error)
-        self.ended.set()
+        self._on_end()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, func, select
 
 from agent.alert import PRIORITIES
+from controller.clock import iso
 from controller.store.models import AlertRow, StreamRow
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class StoredAlert:
     def priority(self) -> str:
         """One of Falco's priorities."""
         return PRIORITIES[priority_number(self.record.line)]
+
+    def to_line(self) -> str:
+        """Return one line for people. It holds what attackers wrote: escape it before it is shown."""
+        record = self.record
+        return f"{iso(record.event_ns)} {record.host}: {self.priority}: {record.line.get('output')}"
 
     def to_json(self) -> dict[str, Any]:
         """Falco's JSON line, and beside its keys a ``tercel`` object."""
@@ -112,10 +118,10 @@ def add(tx: Session, records: Sequence[SpoolRecord], *, stored_ns: int) -> list[
     """
     streams: dict[tuple[str, str], StreamRow] = {}
     rows: list[tuple[AlertRow, SpoolRecord]] = []
-    for record in records:
+    for number, record in enumerate(records):
         stream = streams.get((record.host, record.epoch)) or _stream(tx, record)
         streams[record.host, record.epoch] = stream
-        stream.updated_ns = stored_ns
+        stream.updated_ns = stored_ns + number  # of two epochs in one call the later one is the newest
         if record.seq > stream.last_seq:
             stream.last_seq = record.seq
             rows.append((_row(record, stored_ns), record))

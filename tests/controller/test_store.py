@@ -94,7 +94,7 @@ def test_any_series_of_resumed_streams_stores_each_record_exactly_once(
 def test_the_newest_epoch_is_the_one_that_streamed_last(store: Store) -> None:
     with store.write() as tx:
         alerts.add(tx, [record(5)], stored_ns=1)
-        alerts.add(tx, [record(2, epoch="e2")], stored_ns=2)
+        alerts.add(tx, [record(6), record(2, epoch="e2")], stored_ns=2)
         assert alerts.newest_epoch(tx, "web1") == ("e2", 2)
         assert alerts.newest_epoch(tx, "db1") is None
 

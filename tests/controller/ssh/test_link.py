@@ -62,29 +62,32 @@ def test_pushes_come_in_order_with_their_blobs() -> None:
 
 def test_what_is_pending_fails_when_the_link_breaks() -> None:
     peer = Peer(slow=lambda _m, _b: None)
-    link = Link("web1", peer.channel)
+    ended = threading.Event()
+    link = Link("web1", peer.channel, on_end=ended.set)
     pending = link.request("slow")
     peer.hang_up()
     with pytest.raises(LinkError, match=r"web1: its agent ended the link"):
         pending.result(5)
-    assert link.ended.wait(5)
+    assert ended.wait(5)
     with pytest.raises(LinkError):
         link.request("status")
 
 
 def test_an_agent_that_cannot_start_is_quoted_without_its_escape_codes() -> None:
     peer = Peer(stderr=b"sh: \x1b[31mtercel-agent: not found\n")
-    link = Link("web1", peer.channel)
+    ended = threading.Event()
+    link = Link("web1", peer.channel, on_end=ended.set)
     peer.hang_up()
-    assert link.ended.wait(5)
+    assert ended.wait(5)
     assert str(link.error) == r"web1: its agent ended the link: sh: \x1b[31mtercel-agent: not found"
 
 
 def test_a_peer_that_speaks_no_frames_ends_the_link() -> None:
     peer = Peer()
-    link = Link("web1", peer.channel)
+    ended = threading.Event()
+    link = Link("web1", peer.channel, on_end=ended.set)
     peer.send_raw(b"Welcome to web1!\r\n")
-    assert link.ended.wait(5)
+    assert ended.wait(5)
     assert "cannot be read" in str(link.error)
 
 
