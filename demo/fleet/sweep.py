@@ -75,19 +75,24 @@ def _end_processes(folder: Path) -> list[str]:
 
 
 def _processes(folder: Path) -> list[int]:
-    """Return the pids of the processes that were started with the path of ``folder`` in their arguments."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            arguments = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:  # it ended meanwhile
-            continue
-        script = any(argument.endswith(b"/fleet/host.sh") for argument in arguments)
-        if script and any(argument.startswith(f"{folder}/".encode()) for argument in arguments):
-            found.append(int(entry.name))
-    return found
+    """Return the pids of a fleet's hosts, and of what its owner runs with a home below its folder."""
+    return [
+        int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _of(entry, folder)
+    ]
+
+
+def _of(entry: Path, folder: Path) -> bool:
+    """Whether the process at ``entry`` belongs to the fleet of ``folder``."""
+    below = f"{folder}/".encode()
+    try:
+        arguments = (entry / "cmdline").read_bytes().split(b"\0")
+        environment = (entry / "environ").read_bytes().split(b"\0")
+    except OSError:  # it ended meanwhile
+        return False
+    script = any(argument.endswith(b"/fleet/host.sh") for argument in arguments)
+    return (script and any(argument.startswith(below) for argument in arguments)) or any(
+        variable.startswith(b"TERCEL_HOME=" + below) for variable in environment
+    )
 
 
 def _links() -> list[str]:

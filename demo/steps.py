@@ -1,0 +1,146 @@
+"""The six steps, from a bare inventory to a stopped attacker and a second release."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from demo.acts import NAME, SALARIES, Marks, run, start_namesake
+from demo.controller import Controller
+from demo.fleet import Fleet
+from demo.screen import DemoError, Screen
+
+ROOT = Path(__file__).parents[1]
+FILES = Path(__file__).with_name("files")
+ATTACKED, INNOCENT = "web1", "web2"
+CREDENTIALS = "Credential file read by untrusted program"
+PAYROLL = "Payroll read outside the payroll program"
+MARK = "Demo mark"
+MARKS_PER_SECOND = 200
+MS = 1_000_000
+
+
+class Demo:
+    """One run of the demo, on a fleet that is up."""
+
+    def __init__(self, screen: Screen, fleet: Fleet) -> None:
+        self.screen = screen
+        self.fleet = fleet
+        self.project = fleet.folder / "project"
+        self.tercel = Controller(screen, self.project, fleet.inventory)
+
+    def run(self) -> None:
+        """Show all six steps. Raises DemoError if one does not show what it promises."""
+        for step in (self.introduce, self.check, self.install, self.attack, self.swap, self.status):
+            step()
+
+    def logs(self) -> dict[str, Path]:
+        """Return the logs that tell why a step failed, by what they are of."""
+        agents = {
+            f"agent of {name}": host.folder / "var/log/tercel/agent.log"
+            for name, host in self.fleet.hosts.items()
+        }
+        return {"tercel run": self.tercel.log, **agents}
+
+    def prepare(self) -> None:
+        """Lay out what an operator keeps in a repository: rules, playbooks, configuration."""
+        self.project.mkdir()
+        shutil.copytree(ROOT / "rules", self.project / "rules")
+        shutil.copy(FILES / "marks.yaml", self.project / "rules/90-marks.yaml")
+        (self.project / "playbooks").mkdir()
+        shutil.copy(FILES / "playbook.yaml", self.project / "playbooks/credentials.yaml")
+        shutil.copy(ROOT / "config/falco.yaml.j2", self.project / "falco.yaml.j2")
+        for host in self.fleet.hosts.values():
+            host.run(["mkdir", "-p", str(Path(SALARIES).parent)])
+            host.run(["sh", "-c", f"echo name,salary > {SALARIES}"])
+
+    def introduce(self) -> None:
+        """Step 1."""
+        with self.screen.step(1, "Three simulated hosts, each with its own namespaces and sshd"):
+            for host in self.fleet.hosts.values():
+                self.screen.good(
+                    f"{host.name} is up at {host.address} with the host key {host.public_key[-12:]}"
+                )
+            self.screen.say(f"  everything is below {self.fleet.folder}", "dim")
+            self.prepare()
+
+    def check(self) -> None:
+        """Step 2."""
+        with self.screen.step(2, "What are they, and is anything missing?"):
+            self.tercel.run("host", "check")
+
+    def install(self) -> None:
+        """Step 3."""
+        with self.screen.step(3, "The agent and release 1 go to each of them over SSH"):
+            self.tercel.run("host", "install")
+            self.release("the rules that ship")
+            self.tercel.start()
+
+    def release(self, description: str) -> None:
+        """Build a release of the project and push it."""
+        sources = ("--rules", "rules", "--playbooks", "playbooks", "--config", "falco.yaml.j2")
+        self.tercel.run("release", "build", *sources, "-m", description)
+        self.tercel.run("push")
+
+    def attack(self) -> None:
+        """Step 4."""
+        with self.screen.step(4, "An attack, and the answer"):
+            attacked, innocent = self.fleet[ATTACKED], self.fleet[INNOCENT]
+            innocent_pid = start_namesake(self.screen, innocent, "/etc/hostname")
+            pid = start_namesake(self.screen, attacked, "/etc/shadow")
+            action = self.screen.wait(
+                "the alert, the decision and the end of the action", self._ended_action, 20
+            )
+            self._show_action(action)
+            if pid in attacked.pids(NAME):
+                raise DemoError(f"{NAME} on {attacked.name}, pid {pid}, still lives")
+            self.screen.good(f"{NAME} on {attacked.name} (pid {pid}) is dead")
+            if innocent.pids(NAME) != [innocent_pid]:
+                raise DemoError(f"{NAME} on {innocent.name} was innocent and is dead")
+            self.screen.good(
+                f"{NAME} on {innocent.name} (pid {innocent_pid}), which read nothing secret, lives"
+            )
+
+    def _ended_action(self) -> dict[str, Any] | None:
+        self.tercel.check_running()
+        ended = [
+            a
+            for a in self.tercel.lines("actions", "--json")
+            if a["state"] not in ("planned", "sent", "running")
+        ]
+        return next((action for action in ended if action["alert_rule"] == CREDENTIALS), None)
+
+    def _show_action(self, action: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def swap(self) -> None:
+        """Step 5."""
+        with self.screen.step(5, "Release 2 adds a rule: no restart, no lost event"):
+            host = self.fleet[ATTACKED]
+            marks = Marks(host, MARKS_PER_SECOND)
+            before = self._engine(ATTACKED)
+            run(self.screen, host, ["cat", SALARIES])
+            shutil.copy(FILES / "payroll.yaml", self.project / "rules/80-payroll.yaml")
+            self.screen.command(["cp", str(FILES / "payroll.yaml"), "rules/80-payroll.yaml"])
+            self.release("salaries are watched")
+            run(self.screen, host, ["cat", SALARIES])
+            alert = self.screen.wait("the alert of the new rule", lambda: self._alert(PAYROLL), 20)
+            self._check_swap(alert, before, marks.stop())
+
+    def _check_swap(self, alert: dict[str, Any], before: dict[str, Any], marks: int) -> None:
+        raise NotImplementedError
+
+    def _engine(self, host: str) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _alert(self, rule: str) -> dict[str, Any] | None:
+        self.tercel.check_running()
+        return next(iter(self.tercel.lines("alerts", "--json", "--rule", rule)), None)
+
+    def status(self) -> None:
+        """Step 6."""
+        with self.screen.step(6, "Where every host stands"):
+            self.tercel.run("status")
+            if (code := self.tercel.stop()) != 0:
+                raise DemoError(f"tercel run ended with exit code {code}")
