@@ -51,9 +51,15 @@ class Controller:
             raise DemoError(f"tercel {' '.join(arguments)}: exit {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
-    def lines(self, *arguments: str) -> list[dict[str, Any]]:
-        """Return the JSON objects, one a line, that ``tercel ARGUMENTS`` prints."""
-        return [json.loads(line) for line in self.ask(*arguments).splitlines()]
+    def actions(self) -> list[dict[str, Any]]:
+        """Return the actions, oldest first, as ``tercel actions --json`` shows them."""
+        found: list[dict[str, Any]] = json.loads(self.ask("actions", "--json", "--limit", "1000"))
+        return found
+
+    def alerts(self, rule: str) -> list[dict[str, Any]]:
+        """Return the alerts of a rule, oldest first, as ``tercel alerts --json`` shows them."""
+        text = self.ask("alerts", "--json", "--rule", rule, "--limit", "1000000")
+        return [json.loads(line) for line in text.splitlines()]
 
     def start(self) -> None:
         """Start ``tercel run``, which collects and responds until :meth:`stop`."""

@@ -19,6 +19,19 @@ PAYROLL = "Payroll read outside the payroll program"
 MARK = "Demo mark"
 MARKS_PER_SECOND = 200
 MS = 1_000_000
+ENDS = ("done", "failed", "refused")
+MEANING = {
+    "event": "the system call returned, on the host",
+    "matched": "the rule matched",
+    "spooled": "the alert is on the host's disk",
+    "received": "the alert is at the controller",
+    "planned": "the playbook decided, and the decision is stored with the alert",
+    "sent": "the action left for the host",
+    "started": "the responder began, on the host",
+    "ended": "the process is gone",
+    "done": "the result is at the controller",
+}
+"""What the steps of an action's timeline mean."""
 
 
 class Demo:
@@ -104,39 +117,66 @@ class Demo:
 
     def _ended_action(self) -> dict[str, Any] | None:
         self.tercel.check_running()
-        ended = [
-            a
-            for a in self.tercel.lines("actions", "--json")
-            if a["state"] not in ("planned", "sent", "running")
-        ]
+        ended = (action for action in self.tercel.actions() if action["state"] in ENDS)
         return next((action for action in ended if action["alert_rule"] == CREDENTIALS), None)
 
     def _show_action(self, action: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Show what became of the alert, step by step, with the time from one to the next."""
+        (alert,) = self.tercel.alerts(CREDENTIALS)
+        self.screen.say(f"  {alert['priority']}: {alert['output']}", "red")
+        steps = action["timeline"]
+        begin = before = steps[0]["at_ns"]
+        for step in steps:
+            at = step["at_ns"]
+            what = MEANING.get(step["step"], "")
+            self.screen.say(
+                f"  {(at - begin) / MS:9.2f} ms  {(at - before) / MS:+8.2f}  {step['step']:9} {what}"
+            )
+            before = at
+        if action["state"] != "done":
+            raise DemoError(f"the action is {action['state']}: {action['result']}")
 
     def swap(self) -> None:
         """Step 5."""
         with self.screen.step(5, "Release 2 adds a rule: no restart, no lost event"):
             host = self.fleet[ATTACKED]
             marks = Marks(host, MARKS_PER_SECOND)
-            before = self._engine(ATTACKED)
+            pid = self._agent_pid()
             run(self.screen, host, ["cat", SALARIES])
             shutil.copy(FILES / "payroll.yaml", self.project / "rules/80-payroll.yaml")
             self.screen.command(["cp", str(FILES / "payroll.yaml"), "rules/80-payroll.yaml"])
             self.release("salaries are watched")
             run(self.screen, host, ["cat", SALARIES])
             alert = self.screen.wait("the alert of the new rule", lambda: self._alert(PAYROLL), 20)
-            self._check_swap(alert, before, marks.stop())
+            self.screen.say(f"  {alert['priority']}: {alert['output']}", "red")
+            self._check_swap(pid, marks.stop())
 
-    def _check_swap(self, alert: dict[str, Any], before: dict[str, Any], marks: int) -> None:
-        raise NotImplementedError
+    def _check_swap(self, pid: str, marks: int) -> None:
+        """Check that nothing was restarted, that nothing was lost, and that the first reading was silent."""
+        if (now := self._agent_pid()) != pid:
+            raise DemoError(f"the agent was pid {pid} and is pid {now}")
+        self.screen.good(f"the agent is the same process as before: pid {pid}")
+        if len(alerts := self.tercel.alerts(PAYROLL)) != 1:
+            raise DemoError(f"the same act twice, once under each release, raised {len(alerts)} alerts")
+        self.screen.good("the same act was silent under release 1 and raised an alert under release 2")
+        arrived = self.screen.wait(f"{marks} marks to arrive", lambda: self._arrived(marks), 20)
+        if arrived != list(range(marks)):
+            raise DemoError(f"of {marks} marks {len(set(arrived))} arrived, {len(arrived)} alerts in all")
+        self.screen.good(
+            f"{marks} marks were set across the change, {len(arrived)} alerts arrived: each one, once"
+        )
 
-    def _engine(self, host: str) -> dict[str, Any]:
-        raise NotImplementedError
+    def _arrived(self, marks: int) -> list[int] | None:
+        names = (alert["output_fields"]["fd.name"] for alert in self.tercel.alerts(MARK))
+        numbers = [int(name.rsplit("/", 1)[-1]) for name in names]
+        return sorted(numbers) if marks - 1 in numbers else None
+
+    def _agent_pid(self) -> str:
+        return self.fleet[ATTACKED].run(["cat", "/run/tercel/agent.pid"]).stdout.strip()
 
     def _alert(self, rule: str) -> dict[str, Any] | None:
         self.tercel.check_running()
-        return next(iter(self.tercel.lines("alerts", "--json", "--rule", rule)), None)
+        return next(iter(self.tercel.alerts(rule)), None)
 
     def status(self) -> None:
         """Step 6."""
