@@ -14,6 +14,7 @@ from controller.parallel import Outcome, each
 
 if TYPE_CHECKING:
     from controller.hosts.check import Fitness
+    from controller.hosts.install import Installed
 
 app = typer.Typer(help="The hosts: list, check, install the agent.", no_args_is_help=True)
 
@@ -59,6 +60,46 @@ def check_command(
         _show_fitness(outcomes)
     if any(outcome.value is None or outcome.value.problems for outcome in outcomes):
         raise typer.Exit(1)
+
+
+@app.command("install")
+def install_command(
+    limit: options.Limit = None,
+    inventory: options.InventoryFile = None,
+    known_hosts: options.KnownHosts = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Put the agent on each host, or bring it up to date. Exit code 1 if one failed."""
+    from controller.hosts.install import install  # SSH is loaded only by what uses it
+    from controller.ssh import connect
+
+    def put(host: Host) -> Installed:
+        with connect(host, known_hosts=known_hosts) as session:
+            return install(session)
+
+    hosts = options.hosts(inventory, limit)
+    outcomes = sorted(
+        progress(each(hosts, put), len(hosts), "install"), key=lambda done: hosts.index(done.host)
+    )
+    rows = [_installed(outcome) for outcome in outcomes]
+    if json:
+        print_json(rows)
+    else:
+        table(
+            ("host", "result", "version", "notes"),
+            [(*list(row.values())[:3], "; ".join(row["notes"])) for row in rows],
+        )
+    if any(outcome.value is None for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _installed(outcome: Outcome[Installed]) -> dict[str, Any]:
+    done = outcome.value
+    if done is None:
+        return {"host": outcome.host.name, "result": "failed", "version": None, "notes": [_reason(outcome)]}
+    result = "changed" if done.changed else "unchanged"
+    return {"host": outcome.host.name, "result": result, "version": done.version, "notes": list(done.notes)}
 
 
 def _reach(host: Host) -> dict[str, Any]:

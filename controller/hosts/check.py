@@ -22,9 +22,14 @@ KERNEL = (5, 8)
 CLOCK_SECONDS = 1.0
 """How far a host's clock may be off before that is a warning: it dates every alert."""
 
-# Takes the candidates as arguments and the program on standard input.
+# Takes the number of candidates, the candidates, and the arguments for the first that there is.
 _FIND = """\
-for p in "$@"; do command -v "$p" >/dev/null 2>&1 && exec "$p" -I -; done
+n=$1; shift; found=
+while [ "$n" -gt 0 ]; do
+  [ -z "$found" ] && command -v "$1" >/dev/null 2>&1 && found=$1
+  shift; n=$((n - 1))
+done
+[ -n "$found" ] && exec "$found" "$@"
 echo tercel-no-python >&2; exit 127
 """
 _CANDIDATES = ("/usr/bin/python3", "python3", "/usr/libexec/platform-python")
@@ -88,14 +93,18 @@ def gather(session: Session) -> Facts:
     return Facts(**value, clock_offset=offset, clock_error=((after - before) - (ended - began)) / 2)
 
 
+def find_python(host: Host, *arguments: str) -> list[str]:
+    """Return the command that runs the host's Python with these arguments."""
+    candidates = [host.connection.python] if host.connection.python else list(_CANDIDATES)
+    return ["sh", "-c", _FIND, "sh", str(len(candidates)), *candidates, *arguments]
+
+
 def run_python(session: Session, program: bytes, seconds: float = 60) -> dict[str, Any]:
     """Run a program with the host's Python, as root; return the JSON object that it prints.
 
     Raises CommandError.
     """
-    named = session.host.connection.python
-    argv = ["sh", "-c", _FIND, "sh", *([named] if named else _CANDIDATES)]
-    result = session.run(argv, program, seconds=seconds)
+    result = session.run(find_python(session.host, "-I", "-"), program, seconds=seconds)
     if result.code != 0:
         raise CommandError(
             session.host.name, _explain(result.stderr.decode(errors="replace"), session.host, result.code)
