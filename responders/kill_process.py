@@ -49,17 +49,17 @@ def plan(context: Context) -> Plan:
     """Hold the process and say what would be done. Raises Refused or Failed."""
     held = target.hold(context)
     if held is None:
-        pid, ticks = target.identity(context.target, context.system)
+        pid, _ = target.identity(context.target, context.system)
         return Plan(
             does=(f"nothing: process {pid} has ended",),
-            before={"processes": [{"pid": pid, "start_ticks": ticks}]},
+            before={"processes": []},
             already={"already_gone": True, "killed": []},
         )
     whole = " and its descendants" if context.parameters["tree"] else ""
     number, process = context.parameters["signal"], held.process
     return Plan(
         does=(f"send {number} to process {process.pid} ({process.exe!a}){whole}",),
-        before={"processes": [target.facts(process)], "tree": context.parameters["tree"]},
+        before={"processes": [target.facts(process, context.system)], "tree": context.parameters["tree"]},
         held=[held],
     )
 
@@ -68,11 +68,6 @@ def do(plan: Plan, context: Context) -> Json:  # noqa: D103 - Responder.do
     root = plan.held[0]
     if context.parameters["tree"]:
         plan.held.extend(tree.freeze(root, context))
-        try:
-            context.note({"processes": [target.facts(one.process) for one in plan.held]})
-        except Exception:
-            tree.resume(plan.held)
-            raise
     killed = _kill(plan.held, context)
     if still := target.await_end(plan.held, context.parameters["timeout"]):
         raise target.still_there(still)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
-from responders import kill_process
+from responders import kill_process, suspend_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from responders.shape import Description, Responder
+    from responders.shape import Context, Description, Json, Responder
 
-RESPONDERS: Mapping[str, Responder] = {module.DESCRIPTION.name: module for module in (kill_process,)}
+_MODULES = (kill_process, suspend_process)
+RESPONDERS: Mapping[str, Responder] = {module.DESCRIPTION.name: module for module in _MODULES}
+UNDO: Mapping[str, Callable[[Json, Context], Json]] = {
+    suspend_process.DESCRIPTION.name: suspend_process.undo,
+}
+"""The undo of every responder that is reversible."""
 
 
 def descriptions() -> list[Description]:

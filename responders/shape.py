@@ -26,6 +26,10 @@ _CALLED = {"bool": "true or false", "int": "a whole number", "float": "a number"
 TYPES: Mapping[str, type[Any]] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
+TTL = "ttl"
+"""Parameter of every responder that has an undo: after so many seconds the host undoes it by itself."""
+
+
 class ResponderError(Exception):
     """A responder did not do what was asked; the message says why."""
 
@@ -155,7 +159,11 @@ class Plan:
 
 
 class Responder(Protocol):
-    """The functions of a responder's module."""
+    """The functions of a responder's module.
+
+    One that is reversible also has ``undo(before, context) -> Json``, which brings back what was before and
+    may be called again after it was interrupted. It takes the parameter :data:`TTL`.
+    """
 
     @property
     def DESCRIPTION(self) -> Description:  # noqa: N802 - a constant of the module

@@ -73,6 +73,8 @@ class System(Protocol):
     """What a responder may ask of the host."""
 
     ticks_per_second: int
+    boot_id: str
+    """Which start of the kernel this is: a pid and a start time may come again after another."""
 
     def hold(self, pid: int) -> Held | None:
         """Hold the process that has ``pid`` now; ``None`` if none has or it has ended. Raises Failed."""
@@ -93,6 +95,7 @@ class Linux:
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = proc
         self.ticks_per_second = os.sysconf("SC_CLK_TCK")
+        self.boot_id = (proc / "sys/kernel/random/boot_id").read_text().strip()
         self._mounts = _identity(proc / "self/ns/mnt")
 
     def hold(self, pid: int) -> Held | None:

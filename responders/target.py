@@ -32,6 +32,8 @@ def hold(context: Context) -> Held | None:
     The pid is turned into a pidfd first and identified then: what is identified is what is held.
     """
     pid, ticks = identity(context.target, context.system)
+    if context.target.get("boot_id", context.system.boot_id) != context.system.boot_id:
+        return None  # the host was started anew since
     held = context.system.hold(pid)
     if held is None:
         return None
@@ -54,26 +56,36 @@ def identity(target: Mapping[str, Any], system: System) -> tuple[int, int]:
     return pid, start * system.ticks_per_second // 1_000_000_000
 
 
-def facts(process: Process) -> Json:
-    """Return what identifies ``process``, for the journal."""
+def facts(process: Process, system: System) -> Json:
+    """Return what identifies ``process``, and how it is, for the journal."""
     return {
         "pid": process.pid,
         "start_ticks": process.start_ticks,
+        "boot_id": system.boot_id,
         "exe": process.exe,
         "name": process.name,
         "state": process.state,
     }
 
 
+def hold_recorded(recorded: Mapping[str, Any], system: System) -> Held | None:
+    """Hold the process of a journal entry; ``None`` if it has ended. Raises Failed if it cannot be known."""
+    if recorded.get("boot_id") != system.boot_id:
+        return None
+    held = system.hold(int(recorded["pid"]))
+    if held is not None and held.process.start_ticks != recorded["start_ticks"]:
+        held.close()
+        return None
+    return held
+
+
 def alive(recorded: Mapping[str, Any], system: System) -> bool:
     """Whether the process of a journal entry still lives. Raises Failed if it cannot be known."""
-    held = system.hold(int(recorded["pid"]))
+    held = hold_recorded(recorded, system)
     if held is None:
         return False
-    try:
-        return held.process.start_ticks == recorded["start_ticks"] and not held.gone()
-    finally:
-        held.close()
+    held.close()
+    return True
 
 
 def await_end(held: list[Held], seconds: float) -> list[Process]:

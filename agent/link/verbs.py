@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 from agent.link.host import Host
@@ -13,26 +14,33 @@ from agent.link.session import Handler, Session
 from agent.link.stream import AlertStream
 from agent.paths import Paths
 from agent.respond import verbs as respond
+from agent.respond.expiry import Expiry
 from agent.respond.journal import JournalError
 from agent.respond.request import RequestError
 from agent.wire import Message, Refused, WireError
+from responders.shape import Failed
 
 
 def table(paths: Paths, session: Session) -> dict[str, Handler]:
     """Return every verb with its handler."""
     stream = AlertStream(paths.spool, session.send, session.over)
     own = {**Host(paths).handlers(), **Releases(paths).handlers(), **stream.handlers()}
-    return {**own, **_responding(paths)}
+    return {**own, **_responding(paths, session.over)}
 
 
-def _responding(paths: Paths) -> dict[str, Handler]:
-    """Return the responders' verbs; a journal that cannot be used is their answer and stops nothing else."""
-    names = ("action.run", "action.get")
+def _responding(paths: Paths, over: threading.Event) -> dict[str, Handler]:
+    """Return the responders' verbs; a journal that cannot be used is their answer and stops nothing else.
+
+    Times to live are kept as long as the link stands, as the daemon keeps them too.
+    """
+    names = ("action.run", "action.get", "action.undo")
     try:
-        verbs = respond.verbs(respond.runner(paths.respond, paths.etc, paths.pid))
+        runner = respond.runner(paths.respond, paths.etc, paths.pid)
     except (JournalError, OSError) as error:
         reason = f"the journal of actions in {paths.respond} cannot be used: {error}"
         return dict.fromkeys(names, lambda _message, _blob: _refuse("journal_failed", reason))
+    Expiry(runner, over).start()
+    verbs = respond.verbs(runner)
     return {name: _answering(verbs[name]) for name in names}
 
 
@@ -44,6 +52,8 @@ def _answering(verb: Callable[[Message], Message]) -> Handler:
             return _refuse("bad_request", str(error))
         except JournalError as error:
             return _refuse("journal_failed", str(error))
+        except Failed as error:
+            return _refuse("undo_failed", str(error))
 
     return handler
 

@@ -5,6 +5,7 @@ One file of lines, appended and synced to disk: a checksum, a space, a JSON obje
     begun   an action is about to act: its key, responder, parameters, target, state before
     noted   what became known while it acted, before that was acted on
     ended   how it ended: ``done``, ``failed`` or ``refused``, and the result
+    undone  it was undone, by whom or by its time to live, and what that did
 
 A key that is ``begun`` and not ``ended`` was interrupted, unless somebody holds its lock.
 Several processes share the file: it is locked while it is written, and a key is locked while
@@ -48,11 +49,19 @@ class Entry:
     begun: Json | None = None
     noted: Json = field(default_factory=dict)
     ended: Json | None = None
+    undone: Json | None = None
 
     @property
     def before(self) -> Json:
         """State before the act, with what became known while acting."""
         return {**(self.begun or {}).get("before", {}), **self.noted}
+
+    @property
+    def expires_ns(self) -> int | None:
+        """When its time to live ends (wall clock); ``None`` if it has none, has not begun or was undone."""
+        if self.begun is None or self.undone is not None or (self.ended or {}).get("state", "done") != "done":
+            return None
+        return self.begun.get("expires_ns")
 
 
 class Journal:
@@ -99,6 +108,13 @@ class Journal:
         with self._mutex:
             self._catch_up()
             return sum(1 for begun in self._begun_ns if begun >= time_ns)
+
+    def expiring(self) -> list[Entry]:
+        """Return the entries whose time to live runs or is over, soonest first. Raises JournalError."""
+        with self._mutex:
+            self._catch_up()
+            found = [entry for entry in self._entries.values() if entry.expires_ns is not None]
+        return sorted(found, key=lambda entry: entry.expires_ns or 0)
 
     def append(self, kind: str, key: str, **values: Any) -> None:
         """Write a line and wait until it is on the disk. Raises JournalError, and then it is not there."""
@@ -156,6 +172,8 @@ class Journal:
         elif value["kind"] == "begun":
             entry.begun = value
             self._begun_ns.append(value["time_ns"])
+        elif value["kind"] == "undone":
+            entry.undone = value
         else:
             entry.ended = value
 

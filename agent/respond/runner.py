@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Callable
 from agent.respond.journal import Entry, Journal, JournalError
 from agent.respond.policy import Policy, PolicyError
 from agent.respond.protected import Guard
-from agent.respond.request import Request
-from responders.registry import RESPONDERS
-from responders.shape import Context, Failed, Json, Refused, ResponderError
+from agent.respond.request import Request, RequestError
+from responders.registry import RESPONDERS, UNDO
+from responders.shape import TTL, Context, Failed, Json, Refused, ResponderError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from responders.shape import Plan, Responder
     from responders.system import System
 
-DONE, FAILED, REFUSED = "done", "failed", "refused"
+DONE, FAILED, REFUSED, UNDONE = "done", "failed", "refused", "undone"
+RETRY_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -49,26 +50,69 @@ class Runner:
     def __init__(
         self, journal: Journal, host: Host, responders: Mapping[str, Responder] = RESPONDERS
     ) -> None:
-        self._journal, self._host, self._responders = journal, host, responders
+        self._journal, self._host = journal, host
+        self._responders, self._undos = responders, UNDO
 
     def run(self, request: Request) -> Json:
         """Run the action to its end, or return the end that its key had. Raises JournalError."""
         # Whoever asks for a key that runs just now waits here and gets its end.
         with self._journal.locked(f"key {request.key}"):
-            entry = self._journal.find(request.key)
-            if entry is not None and entry.ended is not None:
-                return _answer(entry.ended)
-            if entry is not None and entry.begun is not None:
-                return self._settle(entry)
-            return self._start(request)
+            known = self._known(request.key)
+            return known if known["state"] is not None else self._start(request)
 
     def get(self, key: str) -> Json:
-        """Return the recorded end of ``key``; state ``None`` if it was never seen. Raises JournalError."""
+        """Return how ``key`` ended; state ``None`` if it was never seen. Raises JournalError."""
         with self._journal.locked(f"key {key}"):
+            return self._known(key)
+
+    def undo(self, key: str, why: str) -> Json:
+        """Undo the action and return its new end; one that is undone already stays so.
+
+        Raises RequestError if there is nothing to undo, Failed if it cannot be done now (it may be
+        asked for again), JournalError.
+        """
+        with self._journal.locked(f"key {key}"):
+            answer = self._known(key)
+            if answer["state"] == UNDONE:
+                return answer
             entry = self._journal.find(key)
-            if entry is None:
-                return {"key": key, "state": None}
-            return _answer(entry.ended) if entry.ended is not None else self._settle(entry)
+            if answer["state"] != DONE or entry is None or entry.begun is None:
+                raise RequestError(f"there is nothing to undo: its state is {answer['state']}")
+            return self._undo(entry, entry.begun, why)
+
+    def undo_expired(self) -> float | None:
+        """Undo what has outlived its time to live. Return the seconds until the next, ``None`` without one.
+
+        What cannot be undone now is logged and left for the next call. Raises JournalError.
+        """
+        for entry in self._journal.expiring():
+            left = ((entry.expires_ns or 0) - self._host.now_ns()) / 10**9
+            if left > 0:
+                return left
+            try:
+                self.undo(entry.key, "its time to live is over")
+            except (Failed, RequestError) as error:
+                _log.error("action %s is not undone: %s", entry.key, error)
+                return RETRY_SECONDS
+        return None
+
+    def _known(self, key: str) -> Json:
+        entry = self._journal.find(key)
+        if entry is None:
+            return {"key": key, "state": None}
+        if entry.undone is not None:
+            return _answer(entry.undone)
+        return _answer(entry.ended) if entry.ended is not None else self._settle(entry)
+
+    def _undo(self, entry: Entry, begun: Json, why: str) -> Json:
+        undo = self._undos.get(begun["responder"])
+        if undo is None:
+            raise RequestError(f"{begun['responder']} cannot be undone")
+        started = self._host.now_ns()
+        result = {**undo(entry.before, self._recorded_context(begun)), "why": why}
+        end = {"state": UNDONE, "result": result, "started_ns": started, "ended_ns": self._host.now_ns()}
+        self._journal.append("undone", entry.key, **end)
+        return {"key": entry.key, **end}
 
     def _start(self, request: Request) -> Json:
         started = self._host.now_ns()
@@ -109,10 +153,12 @@ class Runner:
     def _act(self, request: Request, responder: Responder, plan: Plan, context: Context) -> Json:
         with self._journal.locked("budget"):
             self._check_budget()
+            now = self._host.now_ns()
             self._journal.append(
                 "begun",
                 request.key,
-                time_ns=self._host.now_ns(),
+                time_ns=now,
+                expires_ns=_expires(now, context.parameters),
                 responder=request.responder,
                 parameters=context.parameters,
                 target=request.target,
@@ -135,19 +181,27 @@ class Runner:
         """Find out what became of an action whose process died, and write that down as its end."""
         begun = entry.begun or {}
         started = int(begun["time_ns"])
+        context = self._recorded_context(begun)
         try:
             responder = self._responders[begun["responder"]]
-            context = Context(
-                target=begun["target"],
-                parameters=begun["parameters"],
-                system=self._host.system,
-                guard=lambda _: "it was interrupted",  # nothing is touched any more
-            )
-            return self._end(entry.key, DONE, responder.verify(entry.before, context), started)
+            result = responder.verify(entry.before, context)
+            return self._end(entry.key, DONE, result, started)
         except JournalError:
             raise
         except Exception as error:  # noqa: BLE001 - as in _start
-            return self._end(entry.key, *_outcome(error), started)
+            state, result = _outcome(error)
+            if (undo := self._undos.get(begun["responder"])) is not None:
+                result["undone"] = undo(entry.before, context)  # half done is worse than not done
+            return self._end(entry.key, state, result, started)
+
+    def _recorded_context(self, begun: Json) -> Context:
+        """Return the context of an action that was begun: only what the journal names may be touched."""
+        return Context(
+            target=begun["target"],
+            parameters=begun["parameters"],
+            system=self._host.system,
+            guard=lambda _: "the action was begun before",
+        )
 
     def _end(self, key: str, state: str, result: Json, started_ns: int) -> Json:
         end = {"state": state, "result": result, "started_ns": started_ns, "ended_ns": self._host.now_ns()}
@@ -159,6 +213,11 @@ class Runner:
             # It was done: the answer must say so. Without its end on disk the key is settled by verify later.
             result["not_recorded"] = str(error)
         return {"key": key, **end}
+
+
+def _expires(now_ns: int, parameters: Mapping[str, Any]) -> int | None:
+    seconds = parameters.get(TTL) or 0
+    return now_ns + int(seconds * 10**9) if seconds else None
 
 
 def _outcome(error: Exception) -> tuple[str, Json]:

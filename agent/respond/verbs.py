@@ -1,4 +1,4 @@
-"""The verbs of docs/protocol.md that this room answers: ``action.run`` and ``action.get``."""
+"""The verbs of docs/protocol.md that this room answers: ``action.run``, ``action.get``, ``action.undo``."""
 
 from __future__ import annotations
 
@@ -34,9 +34,16 @@ def runner(respond: Path, etc: Path, pid_file: Path) -> Runner:
 def verbs(runner: Runner) -> Mapping[str, Callable[[Json], Json]]:
     """Return the verbs by name. Each takes the request and gives the answer's own keys.
 
-    A verb may take as long as its responder does; call it in a thread. Raises RequestError or JournalError.
+    A verb may take as long as its responder does; call it in a thread. Raises RequestError,
+    JournalError, or Failed if an undo cannot be done now.
     """
     return {
         "action.run": lambda message: runner.run(Request.parse(message.get("action"))),
         "action.get": lambda message: runner.get(check_key(message.get("key"))),
+        "action.undo": lambda message: _undo(runner, message),
     }
+
+
+def _undo(runner: Runner, message: Json) -> Json:
+    why = message.get("why")
+    return runner.undo(check_key(message.get("key")), why[:500] if isinstance(why, str) else "asked for")

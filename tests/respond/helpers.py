@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 from agent.respond.request import Request
-from responders.system import Process
+from responders.system import Linux, Process
 
 Json = dict[str, Any]
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
@@ -40,3 +41,22 @@ def kill_request(target: Json, key: str | None = None, **parameters: Any) -> Req
         target=target,
         alert={"epoch": "e", "seq": 1, "rule": "Test"},
     )
+
+
+def suspend_request(target: Json, key: str, **parameters: Any) -> Request:
+    return Request(key, "suspend_process", parameters, target, {"epoch": "e", "seq": 1, "rule": "Test"})
+
+
+def parent_and_child(spawn: Spawn) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a shell and a ``sleep`` below it; return when the ``sleep`` has been executed."""
+    root = spawn("sh", "-c", "sleep 600 & echo $!; wait")
+    assert root.stdout is not None
+    child, deadline = int(root.stdout.readline()), time.monotonic() + 5
+    while not _executed(child, root.pid) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return root, child
+
+
+def _executed(child: int, parent: int) -> bool:
+    mine, theirs = Linux().facts(child), Linux().facts(parent)
+    return mine is not None and theirs is not None and mine.exe_ino != theirs.exe_ino

@@ -16,9 +16,9 @@ from agent.respond.runner import Runner
 from agent.wire import Message
 from controller.errors import LinkError
 from controller.home import Home
-from controller.respond.book import ReleaseBook
 from controller.respond.dispatch import Dispatcher
-from controller.respond.plan import plan_alerts
+from controller.respond.plan import Book, plan_alerts
+from controller.respond.playbook import load
 from controller.respond.source import PlaybookFile
 from controller.store import Store, actions, alerts
 from controller.store.actions import Action, NewAction
@@ -74,9 +74,11 @@ def link(runner: Runner) -> FakeLink:
     return FakeLink(runner)
 
 
-def _book(mode: str = "enforce", go_on: str = "false", ignore: str = "false") -> ReleaseBook:
+def _book(mode: str = "enforce", go_on: str = "false", ignore: str = "false") -> Book:
     text = PLAYBOOK.format(mode=mode, go_on=go_on, ignore=ignore)
-    return ReleaseBook(lambda _: [PlaybookFile("p.yaml", text.encode())])
+    rules = load([PlaybookFile("p.yaml", text.encode())]).rules
+    assert rules is not None
+    return lambda _release: rules
 
 
 Started = Callable[..., Dispatcher]
@@ -87,7 +89,7 @@ def start(store: Store) -> Iterator[Started]:
     running: list[Dispatcher] = []
     failures: list[Exception] = []
 
-    def dispatcher(book: ReleaseBook) -> Dispatcher:
+    def dispatcher(book: Book) -> Dispatcher:
         running.append(Dispatcher(store, book, failures.append))
         return running[-1]
 
@@ -97,7 +99,7 @@ def start(store: Store) -> Iterator[Started]:
     assert failures == []
 
 
-def _alert(store: Store, pid: int, book: ReleaseBook, seq: int = 1, **changes: Any) -> list[NewAction]:
+def _alert(store: Store, pid: int, book: Book, seq: int = 1, **changes: Any) -> list[NewAction]:
     system = Linux()
     process = system.facts(pid)
     assert process is not None

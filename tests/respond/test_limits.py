@@ -17,7 +17,7 @@ from agent.respond.request import Request, RequestError
 from agent.respond.runner import Host, Runner
 from responders.system import KERNEL_THREAD, Linux, Process
 
-from .helpers import Json, Kill, Spawn, kill_request, subject_of
+from .helpers import Json, Kill, Spawn, kill_request, parent_and_child, subject_of
 
 SSHD = "/usr/sbin/sshd"
 
@@ -137,9 +137,7 @@ def test_the_daemon_is_known_by_its_pid_file(tmp_path: Path) -> None:
 
 def test_a_tree_with_a_protected_member_is_left_whole_and_running(spawn: Spawn, journal: Journal) -> None:
     system = Linux()
-    root = spawn("sh", "-c", "sleep 600 & echo $!; wait")
-    assert root.stdout is not None
-    child = int(root.stdout.readline())
+    root, child = parent_and_child(spawn)
     process = system.facts(root.pid)
     facts = system.facts(child)
     assert process is not None
