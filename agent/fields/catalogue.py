@@ -7,7 +7,7 @@ tercel's own. The tables are ``fields.json`` and ``events.json`` beside this fil
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,19 +18,27 @@ from agent.fields.types import Type
 NO_ARGUMENT = "none"
 """``proc.name``."""
 INDEX = "index"
-"""A number in brackets: ``proc.aname[2]``, ``fd.types[0]``."""
+"""A number in brackets: ``fd.types[0]``."""
+ANCESTOR = "ancestor"
+"""A number in brackets; without it any ancestor: ``proc.aname``, ``proc.aname[2]``."""
+ANCESTOR_KEY = "ancestor_key"
+"""A number or any text in brackets; without it any ancestor: ``proc.aenv``, ``proc.aenv[HOME]``."""
+TIME = "time"
+"""Nanoseconds since 1970 in brackets: ``evt.around[1404996934793590564]``."""
 KEY = "key"
 """Any text in brackets: ``proc.env[HOME]``."""
 GLOB = "glob"
-"""A glob pattern in brackets: ``container.mount[/etc/*]``."""
+"""A number or a glob pattern in brackets: ``container.mount[/etc/*]``."""
+LABEL = "label"
+"""A label in brackets or after a dot: ``container.label[app]``, ``container.label.app``."""
 PARAMETER = "parameter"
 """A parameter of the event, by name or number: ``evt.arg.flags``, ``evt.arg[0]``."""
 EVENT = "event"
-"""The name of an event type: ``evt.type.is.open``."""
+"""The name of an event type after a dot: ``evt.type.is.open``."""
+PATH = "path"
+"""Nothing, or ``src`` or ``dst`` after a dot: ``evt.abspath.dst``."""
 SUBSYSTEM = "subsystem"
 """A cgroup subsystem after a dot: ``thread.cgroup.cpu``."""
-ANCESTOR = "ancestor"
-"""A number in brackets; without it any ancestor: ``proc.aname``, ``proc.aname[2]``."""
 
 
 class UnknownFieldError(ValueError):
@@ -138,13 +146,20 @@ class Catalogue:
         return frozenset(name for name, row in self._event_rows.items() if row[0] == "syscall")
 
     @cached_property
-    def parameters(self) -> dict[str, frozenset[str]]:
-        """Parameter name to its types, over all event types."""
-        types: dict[str, set[str]] = {}
+    def parameters(self) -> dict[str, str]:
+        """Name of each event parameter to its type in the first event type that has it."""
+        types: dict[str, str] = {}
         for _, params in self._event_rows.values():
             for name, type_, *_symbols in params:
-                types.setdefault(name, set()).add(type_)
-        return {name: frozenset(found) for name, found in types.items()}
+                types.setdefault(name, type_)
+        return types
+
+    def with_fields(self, extra: Iterable[FieldInfo]) -> Catalogue:
+        """Return this catalogue with more fields, which take precedence; for tests and rule tests."""
+        other = Catalogue(self._field_rows, self._event_rows)
+        other._fields.update(self._fields)
+        other._fields.update({info.name: info for info in extra})
+        return other
 
 
 def _field(name: str, row: Mapping[str, Any]) -> FieldInfo:

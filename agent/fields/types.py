@@ -30,7 +30,7 @@ INTEGER_RANGES: dict[str, tuple[int, int]] = {
         for bits, names in (
             (8, ("UINT8", "FLAGS8", "ENUMFLAGS8", "SIGTYPE")),
             (16, ("UINT16", "FLAGS16", "ENUMFLAGS16", "PORT", "SYSCALLID")),
-            (32, ("UINT32", "FLAGS32", "ENUMFLAGS32", "UID", "GID", "MODE", "SIGSET")),
+            (32, ("UINT32", "FLAGS32", "ENUMFLAGS32", "UID", "GID", "MODE")),
             (64, ("UINT64", "RELTIME", "ABSTIME")),
         )
         for name in names
@@ -44,8 +44,11 @@ NUMBERS = frozenset(INTEGER_RANGES) | {"DOUBLE"}
 LIST_ELEMENTS = frozenset({"CHARBUF", "UINT64", "RELTIME", "ABSTIME", "BOOL", "IPADDR", "IPNET"})
 """Types whose lists can be compared (``in``, ``intersects``)."""
 
-TYPE_NAMES = STRINGS | BUFFERS | ADDRESSES | NUMBERS | {"BOOL", "DYNAMIC", "SOCKADDR", "SOCKTUPLE", "FDLIST"}
-"""Every type name; the last four occur only as event parameters."""
+NOT_COMPARABLE = frozenset({"DYNAMIC", "SOCKADDR", "SOCKTUPLE", "FDLIST", "SIGSET"})
+"""Types of event parameters that only ``exists`` takes."""
+
+TYPE_NAMES = STRINGS | BUFFERS | ADDRESSES | NUMBERS | {"BOOL"} | NOT_COMPARABLE
+"""Every type name."""
 
 
 @dataclass(frozen=True)
