@@ -1,0 +1,112 @@
+"""Acts in child processes, and the events that they make."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.kernel.capture import Capture
+
+if TYPE_CHECKING:
+    from agent.event import Event
+
+MARK = "tercel-live-test"
+
+
+def missing() -> str:
+    """Why live tests cannot run here; empty if they can."""
+    if os.geteuid() != 0:
+        return "live tests need root"
+    if not os.path.exists("/sys/kernel/btf/vmlinux"):  # noqa: PTH110
+        return "this kernel has no BTF"
+    return ""
+
+
+class Watch:
+    """A running capture, and what it saw of a child."""
+
+    def __init__(self, capture: Capture) -> None:
+        self.capture = capture
+        self.events: list[Event] = []
+
+    def drain(self, until: Callable[[], bool], seconds: float = 5.0) -> None:
+        """Read until ``until`` is true; fails after some seconds."""
+        deadline = time.monotonic() + seconds
+        with select.epoll() as poll:
+            poll.register(self.capture.fileno(), select.EPOLLIN)
+            while not until():
+                if time.monotonic() > deadline:
+                    pytest.fail("the events did not come in time")
+                poll.poll(0.05)
+                self.capture.read(self.events.append)
+
+    def act(self, function: Callable[[], None]) -> list[Event]:
+        """Run an act in a child and return the events of the child and its descendants, in order."""
+        self.capture.read(lambda _event: None)
+        self.events = []
+        child = os.fork()
+        if child == 0:
+            _child(function)
+        _pid, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the act failed"
+        self._settle()
+        return [
+            event
+            for event in self.events
+            if child == event["proc.pid"] or child in (event["proc.apid"] or ())
+        ]
+
+    def _settle(self) -> None:
+        """Everything that was written before now has been read."""
+        name = f"/{MARK}-{time.monotonic_ns()}".encode()
+        try:
+            os.close(os.open(name, os.O_RDONLY))
+        except FileNotFoundError:
+            self.drain(lambda: any(event["fd.name"] == name for event in self.events))
+
+    def one(self, function: Callable[[], None], *types: str, **fields: object) -> Event:
+        """Run an act and return its one event of these types whose fields are as given."""
+        events = self.act(function)
+        wanted = {key.replace("__", "."): value for key, value in fields.items()}
+        found = [
+            e for e in events if e.type in types and all(e[key] == value for key, value in wanted.items())
+        ]
+        assert len(found) == 1, (
+            f"{len(found)} of {len(events)} events: {[(e.type, e['evt.args']) for e in events]}"
+        )
+        return found[0]
+
+
+def _child(function: Callable[[], None]) -> None:
+    signal.alarm(20)
+    code = 0
+    try:
+        function()
+    except BaseException:  # noqa: BLE001 - a child must not come back into pytest
+        traceback.print_exc()
+        code = 1
+    os._exit(code)
+
+
+@pytest.fixture(scope="module")
+def event_types() -> frozenset[str]:
+    """Event types that a module's capture is for; modules override it."""
+    return frozenset({"open", "openat", "openat2", "creat", "execve", "execveat", "connect"})
+
+
+@pytest.fixture(scope="module")
+def watch(event_types: frozenset[str]) -> Iterator[Watch]:
+    """A capture for all tests of a module."""
+    if reason := missing():
+        pytest.skip(reason)
+    capture = Capture(event_types | {"openat"})
+    capture.start()
+    yield Watch(capture)
+    capture.close()
