@@ -23,7 +23,7 @@ class Alert:
     time_ns: int
     """Wall-clock time of the event, nanoseconds since 1970."""
     output: str
-    """The rule's output with its fields filled in: Falco's ``message``. Valid Unicode, whatever the event held."""
+    """The rule's output, filled in, without time and priority: Falco's ``message``. Always valid Unicode."""
     output_fields: dict[str, Any]
     """Field key to JSON value, by Falco's rules for output_fields."""
     subject: dict[str, Any] = field(default_factory=dict)

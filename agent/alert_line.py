@@ -1,8 +1,8 @@
 """An alert as one line of text or of JSON, exactly as Falco's outputs print it.
 
-The text line is escaped as a JSON string is (Falco's development head; release 0.44.1 prints it raw): whatever an
-attacker wrote into a file name, one alert stays one line, and no control character reaches a terminal. For the same
-reason control characters beyond ASCII, which JSON lets through, are escaped in both.
+The text line is escaped as a JSON string is (as Falco's development head does; release 0.44.1 prints it raw):
+whatever an attacker wrote into a file name, one alert stays one line, and no control character reaches a
+terminal. For the same reason control characters that JSON lets through are escaped in both.
 """
 
 from __future__ import annotations

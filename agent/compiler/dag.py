@@ -1,16 +1,16 @@
-"""Conditions as a graph of shared nodes, simplified: what the predicate writer and the kernel filter work from.
+"""Conditions as a graph of shared nodes, simplified: what predicates and the kernel filter are made from.
 
 Equal parts of a ruleset are one node, so that a macro used by twenty rules is there once. Building folds
-constants, flattens ``and`` and ``or``, merges checks of one field (``a = x or a in (y, z)`` is one set), gathers
-negations under one ``or``, and puts the cheap and selective parts first: checks have no side effects, so their
-order is free. Nothing here recurses: a condition may be deeper than Python's stack.
+constants, flattens ``and`` and ``or``, merges checks of one field (``a = x or a in (y, z)`` is one set),
+gathers negations under one ``or``, and puts the cheap and selective parts first: checks have no side effects,
+so their order is free. Nothing here recurses: a condition may be deeper than Python's stack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from agent.compiler.cost import cost_of
 from agent.language import typed
@@ -39,7 +39,7 @@ class Node:
         self.items = items
         self.check = check
         self.ident = ident
-        self.height = 1 + max((item.height for item in items), default=0)
+        self.height: int = 1 + max((item.height for item in items), default=0)
         self.cost = cost_of(check) if check is not None else 0.0
         if items:
             # A later part is evaluated only if the earlier ones do not decide.
@@ -226,7 +226,7 @@ def _order(node: Node) -> tuple[float, int, int]:
 def checks_of(condition: typed.Condition) -> list[typed.Check]:
     """Return the checks of a condition, from left to right."""
     found: list[typed.Check] = []
-    waiting: list[Union[typed.Condition, typed.Check]] = [condition]
+    waiting: list[typed.Condition] = [condition]
     while waiting:
         part = waiting.pop()
         if isinstance(part, typed.Check):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.alert import Alert
-from agent.compiler.dag import FALSE, Graph, Node, checks_of
+from agent.compiler.dag import FALSE, Decide, Graph, Node, checks_of
 from agent.compiler.formatter import Formatter
 from agent.compiler.operands import keys_of
 from agent.compiler.predicate import Matcher, Writer, argument_loader
@@ -17,7 +17,7 @@ from agent.event import Event
 from agent.fields.catalogue import CATALOGUE
 from agent.language import typed
 from agent.language.event_types import TYPE_FIELDS
-from agent.language.output import OutputError, fields_of, parse_output
+from agent.language.output import fields_of, parse_output
 from agent.language.ruleset import Rule, Ruleset
 
 SUGGESTED_FIELDS = (
@@ -176,10 +176,14 @@ def residuals(rule: Rule, graph: Graph) -> dict[str, Node]:
         answers = {key: test(event) for key, test in tests.items()}
         outcome = tuple(answers.values())
         if outcome not in nodes:
-            nodes[outcome] = graph.build(rule.condition, lambda check, known=answers: known.get(id(check)))
+            nodes[outcome] = graph.build(rule.condition, _known(answers))
         if nodes[outcome].kind != FALSE:
             found[name] = nodes[outcome]
     return found
+
+
+def _known(answers: Mapping[int, bool]) -> Decide:
+    return lambda check: answers.get(id(check))
 
 
 def about_type(check: typed.Check) -> bool:
@@ -209,6 +213,3 @@ def type_event(name: str) -> Event:
     if name in CATALOGUE.syscalls:
         fields["syscall.type"] = name.encode()
     return Event(name, fields)
-
-
-__all__ = ["Engine", "EngineSettings", "OutputError", "RuleStats", "compile_matchers"]

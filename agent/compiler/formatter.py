@@ -13,7 +13,7 @@ from agent.compiler.predicate import argument_loader
 from agent.event import Event
 from agent.fields.types import Type
 from agent.language import typed
-from agent.language.output import NO_VALUE, Output, Placeholder, fields_of
+from agent.language.output import NO_VALUE, Output, Placeholder, written
 
 _TIMES = frozenset({"evt.time", "evt.time.s", "evt.time.iso8601", "evt.datetime", "evt.datetime.s"})
 """Fields that are text in an output, and nanoseconds since 1970 in JSON."""
@@ -54,7 +54,7 @@ class Formatter:
         return Filled(b"".join(parts), complete=True)
 
     def text(self, event: Event) -> str:
-        """Fill the format in as Unicode text; a missing value is ``<NA>`` if the format says so."""
+        """Fill the format in as Unicode text."""
         return self.fill(event).text.decode("utf-8", "replace")
 
     def fields(self, event: Event) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _json_loader(expression: typed.Expression) -> _Load:
 
 
 def _tokens(output: Output) -> list[tuple[str, _Load]]:
-    """Return what Falco's JSON object names: the fields of each transformer, and then the transformer itself."""
+    """Return what Falco names in JSON: fields of a transformer, then the transformer."""
     found: dict[str, _Load] = {}
     for piece in output.pieces:
         if isinstance(piece, Placeholder):
@@ -155,18 +155,6 @@ def _arguments(argument: typed.Argument) -> list[typed.Expression]:
     return found
 
 
-def written(expression: typed.Argument) -> str:
-    """Return an expression as Falco names it in JSON: arguments joined by commas, nothing quoted."""
-    if isinstance(expression, typed.Field):
-        return expression.key
-    if isinstance(expression, typed.Text):
-        return expression.value.decode("utf-8", "replace")
-    if isinstance(expression, typed.Texts):
-        return "(" + ",".join(written(item) for item in expression.items) + ")"
-    index = "" if expression.index is None else f"[{expression.index.decode('utf-8', 'replace')}]"
-    return f"{expression.name}({','.join(written(item) for item in expression.args)}){index}"
-
-
 def printed(value: Any, type_: Type) -> bytes:
     """Return a value as an output prints it."""
     if isinstance(value, tuple) and type_.is_list:
@@ -194,6 +182,3 @@ def _address(packed: bytes) -> str:
         return str(ipaddress.ip_address(packed))
     except ValueError:
         return packed.hex()
-
-
-__all__ = ["Filled", "Formatter", "fields_of", "json_value", "printed", "to_json", "written"]

@@ -1,9 +1,9 @@
 """Conditions to Python source: one function for all rules that can match one event type.
 
 A field is loaded at most once per call, when it is first needed, into a local variable; a costly part that
-several rules share is remembered likewise. What is known to be loaded, and to have a value, is followed through
-``and``, ``or`` and ``not``, so the tests for it disappear. Nothing that a rules file says becomes source text
-except as the ``repr`` of ``bytes`` or a number: all else is bound by name.
+several rules share is remembered likewise. What is known to be loaded, and to have a value, is followed
+through ``and``, ``or`` and ``not``, so the tests for it disappear. Nothing that a rules file says becomes
+source text except as the ``repr`` of ``bytes`` or a number: all else is bound by name.
 """
 
 from __future__ import annotations
@@ -28,6 +28,16 @@ MEMO_COST = 3.0
 """From this cost on, a part that occurs more than once is remembered."""
 _INLINE = 80
 """Longest constant written into the source, in bytes."""
+
+
+_TEMPLATES = {
+    **{op: f"({{value}} {op} {{constant}})" for op in ("!=", *ORDER)},
+    "contains": "({constant} in {value})",
+    "bcontains": "({constant} in {value})",
+    "startswith": "{value}.startswith({constant})",
+    "bstartswith": "{value}.startswith({constant})",
+    "endswith": "{value}.endswith({constant})",
+}
 
 
 class _Code(NamedTuple):
@@ -142,22 +152,17 @@ class Writer:
         if check.expression is not None:
             return self._pair(check, known)
         name, load, known = self._value(check.left, known)
-        index = int(name[1:])
-        has_value = known | _present(index)
-        if check.op == "exists":
-            return (
-                _Code("True", known, known)
-                if known & _present(index)
-                else _Code(f"({load} is not None)", has_value, known)
-            )
+        present = _present(int(name[1:]))
         plain = not (is_ancestor(check.left) or is_either(check.left))
-        equality = self._equality(check, load) if plain else None
-        if equality is not None:
-            return _Code(equality, has_value, known)
-        if known & _present(index):
-            return _Code(self._test(check, load, plain=plain), known, known)
-        text = f"({load} is not None and {self._test(check, name, plain=plain)})"
-        return _Code(text, has_value, known)
+        if check.op == "exists":
+            text = "True" if known & present else f"({load} is not None)"
+        elif plain and (equality := self._equality(check, load)) is not None:
+            text = equality
+        elif known & present:
+            text = self._test(check, load, plain=plain)
+        else:
+            text = f"({load} is not None and {self._test(check, name, plain=plain)})"
+        return _Code(text, known | present, known)
 
     def _equality(self, check: typed.Check, load: str) -> str | None:
         """Write a test that a missing value fails by itself."""
@@ -178,25 +183,20 @@ class Writer:
         return f"{self._bind(left_test(check))}({value})"
 
     def _inline(self, check: typed.Check, value: str) -> str | None:
+        """Write a test without a call; ``None`` where there is no such way."""
         if check.modifier == "anyof" and check.values:
             return self._inline_any(check, check.values, value)
-        if check.modifier is not None or check.op == "pmatch":
+        if check.modifier is not None or check.value is None:
             return None
         constant = check.value
-        if check.op == "!=" or check.op in ORDER:
-            return f"({value} {check.op} {self._constant(constant)})"
-        if check.op in ("contains", "bcontains"):
-            return f"({self._constant(constant)} in {value})"
         if check.op == "icontains":
             return f"({self._constant(constant.lower())} in {value}.lower())"
-        if check.op in ("startswith", "bstartswith", "endswith"):
-            return f"{value}.{check.op[-10:].lstrip('b')}({self._constant(constant)})"
-        return None
+        template = _TEMPLATES.get(check.op)
+        return None if template is None else template.format(value=value, constant=self._constant(constant))
 
     def _inline_any(self, check: typed.Check, constants: tuple[Any, ...], value: str) -> str | None:
         if check.op in ("startswith", "bstartswith", "endswith"):
-            method = "endswith" if check.op == "endswith" else "startswith"
-            return f"{value}.{method}({self._constant(constants)})"
+            return f"{value}.{_method(check.op)}({self._constant(constants)})"
         if check.op in ("contains", "bcontains") and len(constants) <= 8 and value.isidentifier():
             return "(" + " or ".join(f"{self._constant(item)} in {value}" for item in constants) + ")"
         return None
@@ -274,6 +274,10 @@ def _left_pair_test(check: typed.Check) -> Callable[[Any, Any], bool]:
     if is_either(check.left) or is_ancestor(check.left):
         return lambda values, right: any(one(value, right) for value in values)
     return one
+
+
+def _method(op: str) -> str:
+    return "endswith" if op == "endswith" else "startswith"
 
 
 class _Unset:

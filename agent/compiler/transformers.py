@@ -1,7 +1,7 @@
 """The transformers: ``tolower(proc.name)`` and its like, as functions from values to a value or ``None``.
 
-Every argument has a value when a function here is called: a missing one means a missing result (specification,
-section 1.8).
+Every argument has a value when a function here is called: a missing one means a missing result (language
+specification, section 1.8).
 """
 
 from __future__ import annotations

@@ -26,15 +26,13 @@ def constant_test(check: typed.Check) -> Test:
         return lambda _value: True
     if check.left.type.name == "IPNET":
         return _network_test(check)
+    if check.values is None:
+        return scalar_test(check.op, check.value)
     if check.left.type.is_list:
-        return list_test(check.op, frozenset(check.values or ()).__contains__)
+        return list_test(check.op, frozenset(check.values).__contains__)
     if check.modifier is not None:
-        return _modified(check.modifier, [scalar_test(check.op, item) for item in check.values or ()])
-    if check.op in ("in", "intersects"):
-        return frozenset(check.values or ()).__contains__
-    if check.op == "pmatch":
-        return compile_prefixes(check.values or ())
-    return scalar_test(check.op, check.value)
+        return _modified(check.modifier, [scalar_test(check.op, item) for item in check.values])
+    return compile_prefixes(check.values) if check.op == "pmatch" else frozenset(check.values).__contains__
 
 
 def scalar_test(op: str, constant: Any) -> Test:

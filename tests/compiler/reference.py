@@ -61,7 +61,7 @@ def ends(node: typed.Check, constant: Any, values: list[Any]) -> bool:
     return any(compare(node, value, constant) for value in values)
 
 
-def single(node: typed.Check, value: Any, event: Event) -> bool:
+def single(node: typed.Check, value: Any, event: Event) -> bool:  # noqa: PLR0911 - one line per kind of check
     if node.op == "exists":
         return True
     if node.expression is not None:
