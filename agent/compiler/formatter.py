@@ -58,7 +58,7 @@ class Formatter:
         return self.fill(event).text.decode("utf-8", "replace")
 
     def fields(self, event: Event) -> dict[str, Any]:
-        """Return the JSON values of the plain fields, ``None`` for a missing one: Falco's ``output_fields``."""
+        """Return the JSON values of the plain fields, ``None`` for a missing one."""
         return {key: load(event) for key, load in self._fields}
 
     def values(self, event: Event) -> tuple[dict[str, Any], bool]:
