@@ -1,0 +1,248 @@
+"""What the kernel can evaluate of a check, by field and operator.
+
+An atom answers yes, no or *unknown* for a system call. Where it answers yes or no it agrees with the check, a
+missing value included; where it cannot know (a relative path, one that is cut off) it says unknown, and the event
+is kept. A check of which the kernel can evaluate nothing has no atom, but a reason.
+
+Paths are answered for only where the path argument is surely ``fd.name`` already: absolute, without ``//``,
+``./`` or a slash or dot component at its end, read to its end, and the call succeeded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Optional, Union
+
+from agent.compiler.dag import is_constant
+from agent.compiler.values import ORDER
+from agent.language import typed
+
+COMM_BYTES = 15
+"""Longest process name that the kernel keeps."""
+PATH_BYTES = 254
+"""Longest path that the filter looks at: its buffer is 256 bytes, and a string that fills it may be cut off."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """The facts of a system call that a filter sees, when it has returned."""
+
+    type: str
+    ret: int
+    comm: Optional[bytes] = None
+    """Name of the program at its last exec; ``None`` if not known."""
+    path: Optional[bytes] = None
+    """The path argument as passed; ``None`` if it could not be read to its end."""
+    flags: Optional[int] = None
+    """The flags of open(2); ``None`` if they are not an argument."""
+
+
+Answer = Optional[bool]
+"""Yes, no, or ``None`` for unknown."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """``proc.name`` is one of these."""
+
+    names: frozenset[bytes]
+
+    def answer(self, call: Call) -> Answer:
+        """Answer for a call."""
+        return None if call.comm is None else call.comm in self.names
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The return value compares so with a number."""
+
+    op: str
+    """``=`` or one of ``< <= > >=``."""
+    number: int
+
+    def answer(self, call: Call) -> Answer:
+        """Answer for a call."""
+        return call.ret == self.number if self.op == "=" else ORDER[self.op](call.ret, self.number)
+
+
+@dataclass(frozen=True)
+class OpenedFor:
+    """The access mode of open(2) is one of these (0 read, 1 write, 2 both; 3 is unknown)."""
+
+    modes: frozenset[int]
+
+    def answer(self, call: Call) -> Answer:
+        """Answer for a call."""
+        if call.flags is None or call.flags & 3 == 3:
+            return None
+        return call.flags & 3 in self.modes
+
+
+@dataclass(frozen=True)
+class Path:
+    """``fd.name`` is one of ``exact``, or begins with one of ``prefixes``.
+
+    If ``weak``, it may also be neither: then the answer is never yes, but unknown.
+    """
+
+    exact: frozenset[bytes] = frozenset()
+    prefixes: frozenset[bytes] = frozenset()
+    weak: bool = False
+
+    def answer(self, call: Call) -> Answer:
+        """Answer for a call."""
+        if call.path is None or call.ret < 0 or not is_plain(call.path):
+            return None
+        found = call.path in self.exact or call.path.startswith(tuple(self.prefixes))
+        return None if found and self.weak else found
+
+
+Atom = Union[Names, Returned, OpenedFor, Path]
+
+
+@dataclass(frozen=True)
+class NoAtom:
+    """A check that the kernel cannot evaluate."""
+
+    reason: str
+
+
+def is_plain(path: bytes) -> bool:
+    """Say whether a path is its own absolute, normalised form, and short enough to be looked at."""
+    if not path.startswith(b"/") or len(path) > PATH_BYTES or b"//" in path or b"./" in path:
+        return False
+    return path == b"/" or not path.endswith((b"/", b"/.", b"/.."))
+
+
+OPEN_FLAGS = {"open": 1, "openat": 2}
+"""Event type to the argument that holds the flags of open(2); ``openat2`` has them in memory."""
+PATH_ARGUMENT = {"open": 0, "openat": 1, "openat2": 1, "creat": 0}
+"""Event type to the argument that is the path of the file that ``fd.name`` names."""
+
+_Find = Callable[[typed.Check, str], Union[Atom, NoAtom]]
+
+
+def atom_of(check: typed.Check, event_type: str) -> Atom | NoAtom:
+    """Return the atom of a check for one event type, or why there is none."""
+    if not isinstance(check.left, typed.Field):
+        return NoAtom("a transformer")
+    find = _FINDERS.get(check.left.key)
+    if find is None:
+        return NoAtom(f"the kernel does not evaluate {check.left.key}")
+    if check.expression is not None:
+        return NoAtom("two fields are compared")
+    return find(check, event_type)
+
+
+def _constants(check: typed.Check) -> tuple[Any, ...] | None:
+    """Return the constants of a check that asks for one of them."""
+    if not is_constant(check):
+        return None
+    if check.values is None:
+        return (check.value,)
+    return check.values if check.op in ("in", "intersects") or check.modifier == "anyof" else None
+
+
+def _unsupported(check: typed.Check) -> NoAtom:
+    modifier = f" {check.modifier}" if check.modifier else ""
+    return NoAtom(f"the kernel does not evaluate {check.left.key} {check.op}{modifier}")  # type: ignore[union-attr]
+
+
+def _names(check: typed.Check, _event_type: str) -> Atom | NoAtom:
+    constants = _constants(check)
+    if constants is None or check.op not in ("=", "in", "intersects"):
+        return _unsupported(check)
+    return Names(frozenset(name for name in constants if len(name) <= COMM_BYTES))
+
+
+def _returned(check: typed.Check, _event_type: str) -> Atom | NoAtom:
+    if check.modifier is None and check.value is not None and check.op in ("=", *ORDER):
+        return Returned(check.op, check.value)
+    return _unsupported(check)
+
+
+def _descriptor(check: typed.Check, event_type: str) -> Atom | NoAtom:
+    """``fd.num`` of an open is its return value; only whether there is one is asked here."""
+    if event_type in PATH_ARGUMENT and (check.op, check.value, check.modifier) == (">=", 0, None):
+        return Returned(">=", 0)
+    return _unsupported(check)
+
+
+def _opened(*modes: int) -> _Find:
+    def find(check: typed.Check, event_type: str) -> Atom | NoAtom:
+        if event_type not in OPEN_FLAGS or check.op != "=" or check.modifier is not None:
+            return _unsupported(check)
+        wanted = frozenset(modes)
+        return OpenedFor(wanted if check.value else frozenset(range(3)) - wanted)
+
+    return find
+
+
+def _path(check: typed.Check, event_type: str) -> Atom | NoAtom:
+    if event_type not in PATH_ARGUMENT:
+        return NoAtom(f"{event_type} has no path of its own")
+    constants = _constants(check) if check.op != "pmatch" else check.values
+    if constants is None:
+        return _unsupported(check)
+    if any(len(constant) > PATH_BYTES for constant in constants):
+        return NoAtom(f"a path is longer than {PATH_BYTES} bytes")
+    if check.op in ("=", "in", "intersects"):
+        return Path(exact=frozenset(constants))
+    if check.op == "startswith":
+        return Path(prefixes=frozenset(constants))
+    if check.op == "pmatch":
+        return _below(constants)
+    if check.op == "glob":
+        return _before_special(constants, b"*?[\\")
+    return _unsupported(check)
+
+
+def _below(constants: tuple[bytes, ...]) -> Atom | NoAtom:
+    """``pmatch``: the path itself or what is below it; exact unless a component is a glob."""
+    if any(byte in constant for constant in constants for byte in (b"*", b"?", b"[")):
+        return NoAtom("pmatch with a glob")
+    paths = [b"/" + b"/".join(filter(None, constant.split(b"/"))) for constant in constants]
+    return Path(frozenset(paths), frozenset(path.rstrip(b"/") + b"/" for path in paths))
+
+
+def _directory(check: typed.Check, event_type: str) -> Atom | NoAtom:
+    """``fd.directory`` is the path of an opened directory, or of the directory that holds an opened file."""
+    if event_type not in PATH_ARGUMENT:
+        return NoAtom(f"{event_type} has no path of its own")
+    constants = _constants(check)
+    if constants is None or check.op not in ("=", "in", "intersects", "startswith"):
+        return _unsupported(check)
+    return Path(prefixes=frozenset(constants), weak=True)
+
+
+def _before_special(constants: tuple[bytes, ...], special: bytes) -> Atom | NoAtom:
+    """Keep the literal text before the first special character: no path without it can match."""
+    prefixes = set()
+    for constant in constants:
+        size = next((at for at, byte in enumerate(constant) if byte in special), len(constant))
+        prefixes.add(constant[:size])
+    if b"" in prefixes:
+        return NoAtom("a glob without a literal beginning")
+    return Path(prefixes=frozenset(prefixes), weak=True)
+
+
+def _raw(check: typed.Check, event_type: str) -> Atom | NoAtom:
+    """``fd.nameraw`` of a plain path is that path: it holds neither ``./`` nor ``//``."""
+    constants = _constants(check)
+    if event_type not in PATH_ARGUMENT or constants is None or check.op != "contains":
+        return _unsupported(check)
+    if all(any(part in constant for part in (b"./", b"//")) for constant in constants):
+        return Path()
+    return _unsupported(check)
+
+
+_FINDERS: dict[str, _Find] = {
+    "proc.name": _names,
+    "evt.rawres": _returned,
+    "fd.num": _descriptor,
+    "evt.is_open_read": _opened(0, 2),
+    "evt.is_open_write": _opened(1, 2),
+    "fd.name": _path,
+    "fd.directory": _directory,
+    "fd.nameraw": _raw,
+}

@@ -1,0 +1,70 @@
+"""The kernel filter of a ruleset: a form per event type, and for each rule whether the kernel decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.compiler.dag import Graph, Node
+from agent.compiler.engine import residuals
+from agent.compiler.filter.atoms import Atom, NoAtom, atom_of
+from agent.compiler.filter.form import Builder, FindAtom, Form, disjunction
+from agent.language import typed
+from agent.language.ruleset import Rule
+
+
+@dataclass(frozen=True)
+class RuleFilter:
+    """What the kernel decides of one rule for one event type."""
+
+    rule: str
+    event_type: str
+    form: Form
+    reasons: tuple[str, ...]
+    """Why the kernel cannot decide all of it; empty if it can."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the kernel decides the whole condition, wherever it knows the facts."""
+        return not self.reasons
+
+
+@dataclass(frozen=True)
+class KernelFilter:
+    """Forms by event type: an event of that type is kept if its form keeps it."""
+
+    forms: Mapping[str, Form]
+    rules: tuple[RuleFilter, ...]
+
+    @classmethod
+    def build(cls, rules: Sequence[Rule]) -> KernelFilter:
+        """Derive the filter of rules that are all active."""
+        graph = Graph()
+        found = [
+            rule_filter(rule.name, event_type, node)
+            for rule in rules
+            for event_type, node in sorted(residuals(rule, graph).items())
+        ]
+        by_type: dict[str, list[Form]] = {}
+        for item in found:
+            by_type.setdefault(item.event_type, []).append(item.form)
+        forms = {event_type: disjunction(parts) for event_type, parts in by_type.items()}
+        return cls(forms, tuple(found))
+
+    def of_rule(self, name: str) -> tuple[RuleFilter, ...]:
+        """Return what the kernel decides of one rule, by event type."""
+        return tuple(item for item in self.rules if item.rule == name)
+
+
+def rule_filter(name: str, event_type: str, node: Node) -> RuleFilter:
+    """Derive the filter of one rule for one event type."""
+    builder = Builder(_finder(event_type))
+    form = builder.may(node)
+    return RuleFilter(name, event_type, form, tuple(builder.reasons))
+
+
+def _finder(event_type: str) -> FindAtom:
+    def find(check: typed.Check) -> Atom | NoAtom:
+        return atom_of(check, event_type)
+
+    return find
