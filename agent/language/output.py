@@ -62,24 +62,9 @@ class Output:
         found: dict[str, typed.Field] = {}
         for piece in self.pieces:
             if isinstance(piece, Placeholder):
-                for item in fields_of(piece.expression):
+                for item in typed.fields_of(piece.expression):
                     found.setdefault(item.key, item)
         return tuple(found.values())
-
-
-def fields_of(expression: typed.Argument) -> list[typed.Field]:
-    """Return the fields inside an expression, from left to right."""
-    found: list[typed.Field] = []
-    waiting: list[typed.Argument] = [expression]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, typed.Field):
-            found.append(part)
-        elif isinstance(part, typed.Transform):
-            waiting.extend(reversed(part.args))
-        elif isinstance(part, typed.Texts):
-            waiting.extend(reversed(part.items))
-    return found
 
 
 TRANSFORMERS = ("tolower", "toupper", "b64", "basename", "len", "join", "concat", "getopt")

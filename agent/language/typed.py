@@ -118,3 +118,18 @@ class Or:
 
 
 Condition = Union[And, Or, Not, Check]
+
+
+def fields_of(expression: Argument) -> list[Field]:
+    """Return the fields inside an expression, from left to right."""
+    found: list[Field] = []
+    waiting: list[Argument] = [expression]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Field):
+            found.append(part)
+        elif isinstance(part, Transform):
+            waiting.extend(reversed(part.args))
+        elif isinstance(part, Texts):
+            waiting.extend(reversed(part.items))
+    return found

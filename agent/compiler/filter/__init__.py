@@ -1,1 +1,1 @@
-"""The kernel filter: what eBPF can decide of the rules' conditions, so that other events never leave the kernel."""
+"""The kernel filter: what eBPF can decide of conditions, so that other events never leave the kernel."""

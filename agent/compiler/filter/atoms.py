@@ -1,8 +1,8 @@
 """What the kernel can evaluate of a check, by field and operator.
 
-An atom answers yes, no or *unknown* for a system call. Where it answers yes or no it agrees with the check, a
-missing value included; where it cannot know (a relative path, one that is cut off) it says unknown, and the event
-is kept. A check of which the kernel can evaluate nothing has no atom, but a reason.
+An atom answers yes, no or *unknown* for a system call. Where it answers yes or no it agrees with the check,
+a missing value included; where it cannot know (a relative path, one that is cut off) it says unknown, and the
+event is kept. A check of which the kernel can evaluate nothing has no atom, but a reason.
 
 Paths are answered for only where the path argument is surely ``fd.name`` already: absolute, without ``//``,
 ``./`` or a slash or dot component at its end, read to its end, and the call succeeded.
@@ -20,7 +20,7 @@ from agent.language import typed
 COMM_BYTES = 15
 """Longest process name that the kernel keeps."""
 PATH_BYTES = 254
-"""Longest path that the filter looks at: its buffer is 256 bytes, and a string that fills it may be cut off."""
+"""Longest path that the filter looks at: what fills its buffer of 256 bytes may be cut off."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Call:
 
     type: str
     ret: int
-    comm: Optional[bytes] = None
+    comm: bytes | None = None
     """Name of the program at its last exec; ``None`` if not known."""
-    path: Optional[bytes] = None
+    path: bytes | None = None
     """The path argument as passed; ``None`` if it could not be read to its end."""
-    flags: Optional[int] = None
+    flags: int | None = None
     """The flags of open(2); ``None`` if they are not an argument."""
 
 
@@ -186,15 +186,16 @@ def _path(check: typed.Check, event_type: str) -> Atom | NoAtom:
         return _unsupported(check)
     if any(len(constant) > PATH_BYTES for constant in constants):
         return NoAtom(f"a path is longer than {PATH_BYTES} bytes")
-    if check.op in ("=", "in", "intersects"):
-        return Path(exact=frozenset(constants))
-    if check.op == "startswith":
-        return Path(prefixes=frozenset(constants))
-    if check.op == "pmatch":
-        return _below(constants)
-    if check.op == "glob":
-        return _before_special(constants, b"*?[\\")
-    return _unsupported(check)
+    find = _PATH_OPERATORS.get(check.op)
+    return _unsupported(check) if find is None else find(constants)
+
+
+def _exactly(constants: tuple[bytes, ...]) -> Atom:
+    return Path(exact=frozenset(constants))
+
+
+def _beginning(constants: tuple[bytes, ...]) -> Atom:
+    return Path(prefixes=frozenset(constants))
 
 
 def _below(constants: tuple[bytes, ...]) -> Atom | NoAtom:
@@ -215,15 +216,25 @@ def _directory(check: typed.Check, event_type: str) -> Atom | NoAtom:
     return Path(prefixes=frozenset(constants), weak=True)
 
 
-def _before_special(constants: tuple[bytes, ...], special: bytes) -> Atom | NoAtom:
+def _glob_beginning(constants: tuple[bytes, ...]) -> Atom | NoAtom:
     """Keep the literal text before the first special character: no path without it can match."""
     prefixes = set()
     for constant in constants:
-        size = next((at for at, byte in enumerate(constant) if byte in special), len(constant))
+        size = next((at for at, byte in enumerate(constant) if byte in b"*?[\\"), len(constant))
         prefixes.add(constant[:size])
     if b"" in prefixes:
         return NoAtom("a glob without a literal beginning")
     return Path(prefixes=frozenset(prefixes), weak=True)
+
+
+_PATH_OPERATORS: dict[str, Callable[[tuple[bytes, ...]], Atom | NoAtom]] = {
+    "=": _exactly,
+    "in": _exactly,
+    "intersects": _exactly,
+    "startswith": _beginning,
+    "pmatch": _below,
+    "glob": _glob_beginning,
+}
 
 
 def _raw(check: typed.Check, event_type: str) -> Atom | NoAtom:

@@ -1,9 +1,9 @@
 """The filter's intermediate form: when an event may match, as ``and`` and ``or`` over answers of atoms.
 
-Derived from the same graph as the predicate. A condition may be true unless it is known to be false: an atom in
-positive place lets an event pass unless its answer is no, one below a ``not`` unless it is yes, and a check
-without atom always. So the form has no negation, and *soundness* is this: where the condition is true, the form
-keeps the event.
+Derived from the same graph as the predicate. A condition may be true unless it is known to be false: an atom
+in positive place lets an event pass unless its answer is no, one below a ``not`` unless it is yes, and a
+check without atom always. So the form has no negation, and *soundness* is this: where the condition is true,
+the form keeps the event.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Union
 
-from agent.compiler.dag import AND, FALSE, LEAF, NOT, TRUE, Node
+from agent.compiler.dag import AND, FALSE, NOT, TRUE, Node
 from agent.compiler.filter.atoms import Atom, Call, NoAtom
 from agent.language import typed
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.compiler.dag import Graph, Node
-from agent.compiler.engine import residuals
+from agent.compiler.dispatch import residuals
 from agent.compiler.filter.atoms import Atom, NoAtom, atom_of
 from agent.compiler.filter.form import Builder, FindAtom, Form, disjunction
 from agent.language import typed
