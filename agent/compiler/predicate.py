@@ -168,10 +168,11 @@ class Writer:
         """Write a test that a missing value fails by itself."""
         if check.left.type.is_list or check.left.type.name == "IPNET":
             return None
-        if check.op == "=" and check.modifier is None:
-            return f"({load} == {self._constant(check.value)})"
+        if check.values is None:
+            equals = check.op in ("=", "in", "intersects")
+            return f"({load} == {self._constant(check.value)})" if equals else None
         if check.op in ("in", "intersects") or (check.op == "=" and check.modifier == "anyof"):
-            return f"({load} in {self._constant(frozenset(check.values or ()))})"
+            return f"({load} in {self._constant(frozenset(check.values))})"
         return None
 
     def _test(self, check: typed.Check, value: str, *, plain: bool) -> str:
@@ -186,7 +187,7 @@ class Writer:
         """Write a test without a call; ``None`` where there is no such way."""
         if check.modifier == "anyof" and check.values:
             return self._inline_any(check, check.values, value)
-        if check.modifier is not None or check.value is None:
+        if check.values is not None:
             return None
         constant = check.value
         if check.op == "icontains":

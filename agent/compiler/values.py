@@ -6,6 +6,7 @@ A test is only asked about a field that has a value; a check on a missing one is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
@@ -24,6 +25,8 @@ def constant_test(check: typed.Check) -> Test:
     """Return the test of a value by a check whose right side is constant."""
     if check.op == "exists":
         return lambda _value: True
+    if check.values is None and check.op in ("in", "intersects", "pmatch"):
+        check = replace(check, value=None, values=(check.value,))
     if check.left.type.name == "IPNET":
         return _network_test(check)
     if check.values is None:

@@ -11,12 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Union
 
-from agent.fields.catalogue import CATALOGUE, EVENT, NO_ARGUMENT, PARAMETER, Catalogue, FieldInfo
+from agent.fields.catalogue import (
+    CATALOGUE,
+    EVENT,
+    NO_ARGUMENT,
+    PARAMETER,
+    Catalogue,
+    FieldInfo,
+    UnknownFieldError,
+)
+from agent.fields.resolve import resolve
 from agent.language import typed
-from agent.language.checker import check
+from agent.language.check import check
 from agent.language.errors import ConditionError
 from agent.language.parser import parse
 
@@ -112,20 +120,28 @@ def _placeholder(text: bytes, percent: int, catalogue: Catalogue) -> tuple[Place
             raise OutputError("invalid formatting syntax: formatting cannot end with a number", percent)
         if int(width.group()[:9]) > MAX_WIDTH:
             raise OutputError(f"a width of {width.group().decode()} is more than {MAX_WIDTH}", percent)
+    expression: typed.Expression
     if _TRANSFORMER.match(text, at):
-        expression, end = _transformer(text, at)
+        expression, end = _transformer(text, at, catalogue)
     else:
         expression, end = _field(text, at, catalogue)
     return Placeholder(expression, written(expression), int(width.group()) if width else 0, percent), end
 
 
-def _transformer(text: bytes, at: int) -> tuple[typed.Expression, int]:
-    """Read a transformer as a condition would."""
+def _transformer(text: bytes, at: int, catalogue: Catalogue) -> tuple[typed.Expression, int]:
+    """Read a transformer, as the condition that it has a value."""
     end = _closing(text, at)
     brackets = _BRACKETS.match(text, end)
     if brackets and text.startswith(b"getopt(", at):
         end = brackets.end()
-    return _typed(text, at, end), end
+    try:
+        checked = check(parse(text[at:end] + b" exists"), catalogue)
+    except ConditionError as error:
+        raise OutputError(error.message, at + max(error.pos, 0)) from None
+    if not isinstance(checked.condition, typed.Check):
+        problem = checked.problems[0]
+        raise OutputError(problem.message, at + max(problem.pos, 0))
+    return checked.condition.left, end
 
 
 def _closing(text: bytes, at: int) -> int:
@@ -143,7 +159,7 @@ def _closing(text: bytes, at: int) -> int:
     raise OutputError("the transformer's closing parenthesis is missing", start)
 
 
-def _field(text: bytes, at: int, catalogue: Catalogue) -> tuple[typed.Expression, int]:
+def _field(text: bytes, at: int, catalogue: Catalogue) -> tuple[typed.Field, int]:
     """Read the field with the longest known name, and its argument if it takes one."""
     match = _NAME.match(text, at)
     name = match.group() if match else b""
@@ -151,7 +167,7 @@ def _field(text: bytes, at: int, catalogue: Catalogue) -> tuple[typed.Expression
         info = catalogue.field(name[:size].decode())
         if info is not None:
             end = _argument_end(text, at + size, info, catalogue)
-            return _typed(text, at, end), end
+            return _resolved(text, at, at + size, end, catalogue), end
     shown = (name or text[at : at + 20]).decode("utf-8", "replace")
     raise OutputError(f"%{shown} is no field", at)
 
@@ -180,20 +196,20 @@ def _longest(text: bytes, names: Collection[str]) -> int:
     return size + 1 if size else 0
 
 
-def _typed(text: bytes, start: int, end: int) -> typed.Expression:
-    """Have the condition's own parser and type checker say what a reference means."""
+def _resolved(text: bytes, start: int, name: int, end: int, catalogue: Catalogue) -> typed.Field:
+    """Return the field whose name is ``text[start:name]`` and whose argument follows up to ``end``."""
+    argument = text[name:end]
+    dotted = argument.startswith(b".")
+    whole = text[start : end if dotted else name].decode()
     try:
-        return _reference(text[start:end])
-    except ConditionError as error:
-        raise OutputError(error.message, start + max(error.pos, 0)) from None
+        use = resolve(catalogue, whole, None if dotted or not argument else _unquoted(argument[1:-1]))
+    except UnknownFieldError as error:
+        raise OutputError(str(error), start) from None
+    return typed.Field(use.key, use.type, use.info, use.arg, start)
 
 
-@lru_cache(maxsize=4096)
-def _reference(text: bytes) -> typed.Expression:
-    condition = check(parse(text + b" exists"))
-    if not isinstance(condition, typed.Check):
-        raise OutputError(f"%{text.decode('utf-8', 'replace')} is neither field nor transformer", 0)
-    return condition.left
+def _unquoted(text: bytes) -> bytes:
+    return text[1:-1] if text[:1] in (b"'", b'"') else text
 
 
 def written(expression: typed.Argument) -> str:

@@ -1,9 +1,9 @@
 """A filter's forms as C text for the probe: ``static bool keep(struct call *c)``.
 
 ``struct call`` and what is used here besides (``AI``, ``bool``, the constants ``EV_<type>``) are those of
-``agent/kernel/probe.c``. An atom becomes an expression whose value is ``F_NO``, ``F_YES`` or ``F_MAYBE``. Names
-and paths are compared 8 bytes at a time. The path is read only if the rest does not decide already. Nothing
-that a rules file says becomes C but as a number.
+``agent/kernel/probe.c``. An atom becomes an expression whose value is ``F_NO``, ``F_YES`` or ``F_MAYBE``.
+Names and paths are compared 8 bytes at a time. The path is read only if the rest does not decide already.
+Nothing that a rules file says becomes C but as a number.
 """
 
 from __future__ import annotations
