@@ -6,9 +6,9 @@ Nothing here raises, whatever bytes an event holds: what is not UTF-8 becomes U+
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
-from agent.compiler.operands import ancestors, is_ancestor
+from agent.compiler.operands import EITHER, ancestors, is_ancestor
 from agent.compiler.predicate import argument_loader
 from agent.event import Event
 from agent.fields.types import Type
@@ -19,6 +19,8 @@ _TIMES = frozenset({"evt.time", "evt.time.s", "evt.time.iso8601", "evt.datetime"
 """Fields that are text in an output, and nanoseconds since 1970 in JSON."""
 
 _Load = Callable[[Event], Any]
+_Piece = tuple[bytes, Optional[_Load], int]
+"""Literal text, or what loads a value, and the width."""
 
 
 class Filled(NamedTuple):
@@ -30,11 +32,17 @@ class Filled(NamedTuple):
 
 
 class Formatter:
-    """One output format, ready to be filled in."""
+    """One output format, ready to be filled in.
 
-    def __init__(self, output: Output) -> None:
+    With ``as_falco`` the length of a text has no value, as in Falco's outputs (Q14 of the language
+    specification); otherwise it is the number that conditions compare.
+    """
+
+    def __init__(self, output: Output, *, as_falco: bool = False) -> None:
         self._output = output
         self._pieces = [_piece(piece) for piece in output.pieces]
+        if as_falco:
+            self._pieces = [_mute_length(*pair) for pair in zip(output.pieces, self._pieces)]
         self._tokens = _tokens(output)
         self._fields = [(field.key, _json_loader(field)) for field in output.fields]
 
@@ -77,7 +85,7 @@ def json_value(event: Event, field: typed.Field) -> Any:
     return _json_loader(field)(event)
 
 
-def _piece(piece: bytes | Placeholder) -> tuple[bytes, _Load | None, int]:
+def _piece(piece: bytes | Placeholder) -> _Piece:
     if isinstance(piece, bytes):
         return piece, None, 0
     load, type_ = _loader(piece.expression), piece.expression.type
@@ -89,12 +97,20 @@ def _piece(piece: bytes | Placeholder) -> tuple[bytes, _Load | None, int]:
     return b"", text, piece.width
 
 
+def _mute_length(piece: bytes | Placeholder, made: _Piece) -> _Piece:
+    if isinstance(piece, bytes) or not isinstance(piece.expression, typed.Transform):
+        return made
+    argument = piece.expression.args[0]
+    muted = piece.expression.name == "len" and not argument.type.is_list
+    return (b"", lambda _event: None, piece.width) if muted else made
+
+
 def _loader(expression: typed.Argument) -> _Load:
     """Return the function that gives a value to print; filter-only fields have none."""
     if not isinstance(expression, typed.Field):
         return argument_loader(expression)
     key = expression.key
-    if expression.info.filter_only:
+    if key in EITHER:
         return lambda _event: None
     if is_ancestor(expression):
         return lambda event: _row(event, key)
@@ -180,5 +196,5 @@ def to_json(value: Any, type_: Type) -> Any:
 def _address(packed: bytes) -> str:
     try:
         return str(ipaddress.ip_address(packed))
-    except ValueError:
-        return packed.hex()
+    except ValueError:  # not 4 or 16 bytes: text that a replayed event gave
+        return packed.decode("utf-8", "replace")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
 from agent.language import typed
@@ -39,16 +39,17 @@ def _basename(path: bytes) -> bytes:
 
 
 def decode_base64(text: bytes) -> bytes | None:
-    """Decode base64, with or without its padding; ``None`` if it is not base64."""
+    """Decode base64, with or without its padding; ``None`` if it is not, or has bits left over."""
     digits = text.rstrip(b"=")
     if len(text) - len(digits) > 2 or len(digits) % 4 == 1:
         return None
     if len(text) > len(digits) and len(text) % 4 == 1:
         return None
     try:
-        return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
+        decoded = base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
     except binascii.Error:
         return None
+    return decoded if base64.b64encode(decoded).rstrip(b"=") == digits else None
 
 
 def _join(separator: bytes, texts: Sequence[bytes]) -> bytes:
@@ -60,10 +61,11 @@ def _concat(*texts: bytes) -> bytes:
 
 
 def parse_options(arguments: Sequence[bytes], options: bytes) -> list[tuple[bytes, bytes | None]]:
-    """Read options as getopt(3) does by POSIX: (letter, argument or ``None``), in order.
+    """Read options as getopt_long(3) does by POSIX: (letter, argument or ``None``), in order.
 
-    An unknown option, or one without the argument that it needs, is ``?``; the latter is ``:`` if ``options``
-    begins with a colon. Reading stops at ``--``, at ``-`` and at the first argument that is no option.
+    An unknown option, a long one too, or one without the argument that it needs, is ``?``; the latter is ``:``
+    if ``options`` begins with a colon. Two colons behind a letter make its argument optional. Reading stops at
+    ``--``, at ``-`` and at the first argument that is no option.
     """
     missing = b":" if options.startswith(b":") else b"?"
     letters = options[1:] if options.startswith(b":") else options
@@ -72,22 +74,28 @@ def parse_options(arguments: Sequence[bytes], options: bytes) -> list[tuple[byte
     for argument in waiting:
         if argument in (b"-", b"--") or not argument.startswith(b"-"):
             break
-        found.extend(_cluster(argument[1:], letters, waiting, missing))
+        if argument.startswith(b"--"):
+            found.append((b"?", None))
+        else:
+            found.extend(_cluster(argument[1:], letters, waiting, missing))
     return found
 
 
 def _cluster(
-    cluster: bytes, letters: bytes, waiting: Any, missing: bytes
+    cluster: bytes, letters: bytes, waiting: Iterator[bytes], missing: bytes
 ) -> list[tuple[bytes, bytes | None]]:
     """Read ``-abc``: letters, the last of which may take the rest or the next argument."""
     found: list[tuple[bytes, bytes | None]] = []
     for at in range(len(cluster)):
         letter = cluster[at : at + 1]
         place = letters.find(letter)
-        if place < 0 or letter == b":":
+        if place < 0 or letter in (b":", b";"):
             found.append((b"?", None))
         elif letters[place + 1 : place + 2] != b":":
             found.append((letter, None))
+        elif letters[place + 2 : place + 3] == b":":
+            found.append((letter, cluster[at + 1 :] or None))
+            break
         else:
             value = cluster[at + 1 :] or next(waiting, None)
             found.append((missing, None) if value is None else (letter, value))

@@ -9,6 +9,8 @@ import re
 import time
 from typing import Any
 
+from conformance_language import compile_typed
+
 from agent.alert_line import LineFormat, json_line, text_line
 from agent.compiler.dag import Graph
 from agent.compiler.engine import Engine, EngineSettings
@@ -16,10 +18,9 @@ from agent.compiler.formatter import Formatter
 from agent.compiler.predicate import Writer
 from agent.compiler.transformers import transformer
 from agent.event import Event
-from agent.fields.catalogue import CATALOGUE, Catalogue, FieldInfo
+from agent.fields.catalogue import CATALOGUE, FieldInfo
 from agent.fields.types import Type
 from agent.language import typed
-from agent.language.check import check
 from agent.language.event_types import EventTypes
 from agent.language.load import load
 from agent.language.output import OutputError, parse_output
@@ -46,24 +47,8 @@ def to_value(value: Any, type_: Type) -> Any:
     return to_bytes(value) if isinstance(value, str) else value
 
 
-def mock_catalogue(field_types: dict[str, str]) -> Catalogue:
-    extra = []
-    for name, type_ in field_types.items():
-        if CATALOGUE.field(name) is None and name.startswith(("t.", "c.")):
-            network = name == "t.net"
-            extra.append(FieldInfo(name, Type.parse(type_), no_rhs=network, no_transformer=network))
-    return CATALOGUE.with_fields(extra)
-
-
-def typed_condition(condition: str | bytes, catalogue: Catalogue) -> typed.Condition:
-    checked = check(parse(to_bytes(condition)), catalogue)
-    if checked.condition is None:
-        raise ValueError(checked.problems[0].message)
-    return checked.condition
-
-
 def evaluate(condition: str | bytes, values: dict[str, Any], field_types: dict[str, str]) -> bool:
-    tree = typed_condition(condition, mock_catalogue(field_types))
+    tree = compile_typed(condition, field_types)
     fields = {name: to_value(value, Type.parse(field_types[name])) for name, value in values.items()}
     event = Event("", fields)
     match = Writer([(0, Graph().build(tree, lambda _check: None))], first=True).compile("a case")
@@ -80,7 +65,7 @@ def transform(name: str, value: Any) -> Any:
 
 def format(fmt: str | bytes, fields: dict[str, dict[str, Any]], json: bool) -> dict[str, Any]:  # noqa: A001, FBT001
     try:
-        formatter = Formatter(parse_output(to_bytes(fmt)))
+        formatter = Formatter(parse_output(to_bytes(fmt)), as_falco=True)
     except OutputError as error:
         return {"ok": False, "error": str(error), "complete": False, "output": ""}
     event = Event("", {name: field_value(given) for name, given in fields.items()})
@@ -93,7 +78,7 @@ def format(fmt: str | bytes, fields: dict[str, dict[str, Any]], json: bool) -> d
 
 def field_value(given: dict[str, Any]) -> Any:
     """The value of a field of which a case tells text and JSON."""
-    if given["type"] in ("IPADDR", "IPNET"):
+    if given["type"] == "IPADDR":
         return ipaddress.ip_address(given["text"]).packed
     if isinstance(given["json"], list):
         return tuple(to_bytes(item) if isinstance(item, str) else item for item in given["json"])
@@ -107,12 +92,16 @@ def dump(value: Any) -> str:
 def event_types(condition: str, universe: frozenset[str]) -> set[str]:
     tree = parse(to_bytes(condition))
     found = set(EventTypes(CATALOGUE.event_types | universe).declared(tree))
-    if "accept" in found and "container" not in universe:  # asked for system calls: accept stands for accept4 too
+    if (
+        "accept" in found and "container" not in universe
+    ):  # asked for system calls: accept stands for accept4 too
         found.add("accept4")
     return found & universe
 
 
-def run(rules_files: list[dict[str, str]], events: list[dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:
+def run(
+    rules_files: list[dict[str, str]], events: list[dict[str, Any]], settings: dict[str, Any]
+) -> dict[str, Any]:
     os.environ["TZ"] = "UTC"
     time.tzset()
     files = [RulesFile(item["name"], to_bytes(item["content"])) for item in rules_files]
@@ -120,7 +109,9 @@ def run(rules_files: list[dict[str, str]], events: list[dict[str, Any]], setting
     if loaded.ruleset is None:
         raise ValueError(loaded.errors[0].message)
     matching = settings.get("rule_matching", "first")
-    engine = Engine.build(loaded.ruleset, EngineSettings(rule_matching=matching, hostname=settings.get("hostname", "")))
+    engine = Engine.build(
+        loaded.ruleset, EngineSettings(rule_matching=matching, hostname=settings.get("hostname", ""))
+    )
     line = LineFormat(
         json_include_output=settings.get("json_include_output_property", True),
         json_include_message=settings.get("json_include_message_property", False),
