@@ -63,9 +63,9 @@ def _concat(*texts: bytes) -> bytes:
 def parse_options(arguments: Sequence[bytes], options: bytes) -> list[tuple[bytes, bytes | None]]:
     """Read options as getopt_long(3) does by POSIX: (letter, argument or ``None``), in order.
 
-    An unknown option, a long one too, or one without the argument that it needs, is ``?``; the latter is ``:``
-    if ``options`` begins with a colon. Two colons behind a letter make its argument optional. Reading stops at
-    ``--``, at ``-`` and at the first argument that is no option.
+    An unknown option, a long one too, or one without the argument that it needs, is ``?``; the latter is
+    ``:`` if ``options`` begins with a colon. Two colons behind a letter make its argument optional. Reading
+    stops at ``--``, at ``-`` and at the first argument that is no option.
     """
     missing = b":" if options.startswith(b":") else b"?"
     letters = options[1:] if options.startswith(b":") else options

@@ -5,7 +5,7 @@ Each room has a module of its own beside this one.
 
 from __future__ import annotations
 
-from conformance_engine import evaluate, event_types, format, run, transform  # noqa: A004 # the adapter's names
+from conformance_engine import evaluate, event_types, format, transform  # noqa: A004 # the adapter's names
 from conformance_language import compile, escape, parse, unescape  # noqa: A004 # the adapter's names
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "event_types",
     "format",
     "parse",
-    "run",
     "transform",
     "unescape",
 ]
