@@ -30,13 +30,12 @@ def run(screen: Screen, host: Host, argv: list[str]) -> None:
     host.run(argv)
 
 
-def start_namesake(screen: Screen, host: Host, file: str) -> int:
-    """Start the attacker's program on ``host``: it reads ``file`` and waits. Return its pid there."""
+def start_namesake(screen: Screen, host: Host, file: str) -> subprocess.Popen[str]:
+    """Start the attacker's program on ``host``: it reads ``file`` and then waits for more of it, for ever."""
     run(screen, host, ["cp", "/usr/bin/tail", PROGRAM])
     argv = [PROGRAM, "-f", file]
     screen.command([*argv, "&"], host.name)
-    host.popen(argv)
-    return screen.wait(f"{NAME} to start on {host.name}", lambda: next(iter(host.pids(NAME)), None), 5)
+    return host.popen(argv)
 
 
 class Marks:

@@ -51,13 +51,15 @@ class Screen:
         """Print something that was checked and holds."""
         self.console.print(Text.assemble(("  ✓ ", "green"), text))
 
-    def wait(self, what: str, look: Callable[[], T | None], seconds: float) -> T:
-        """Call ``look`` until it returns something, at most for ``seconds``. Raises DemoError."""
+    def wait(self, what: str, look: Callable[[], T | None], seconds: float, pause: float = 0.5) -> T:
+        """Call ``look`` every ``pause`` seconds until it returns something. Raises DemoError.
+
+        It begins with a pause: a command that looks is work for the processors that are being measured.
+        """
         deadline = time.monotonic() + seconds
         with self.console.status(Text(what)):
-            while True:
+            while time.monotonic() < deadline:
+                time.sleep(pause)
                 if (found := look()) is not None:
                     return found
-                if time.monotonic() > deadline:
-                    raise DemoError(f"waited {seconds:.0f} s in vain: {what}")
-                time.sleep(0.05)
+        raise DemoError(f"waited {seconds:.0f} s in vain: {what}")
