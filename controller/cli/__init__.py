@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import actions, alerts, host, playbook, push, release, responders, run, status
+from controller.cli import action, actions, alerts, host, playbook, push, release, responders, run, status
 from controller.errors import TercelError
 from controller.text import printable
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(host.app, name="host")
 app.add_typer(release.app, name="release")
 app.add_typer(playbook.app, name="playbook")
+app.add_typer(action.app, name="action")
 for _module in (push, run, status, alerts, actions, responders):
     app.command(_module.__name__.rpartition(".")[2])(_module.command)
 

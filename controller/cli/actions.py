@@ -32,9 +32,9 @@ def command(
             for action in actions.latest(tx, host=host, state=state, limit=limit)
         ]
     if json:
-        print_json([_json(action, alert) for action, alert in found])
+        print_json([to_json(action, alert) for action, alert in found])
         return
-    columns = ("when", "host", "rule", "responder", "target", "state", "timeline", "why")
+    columns = ("id", "when", "host", "rule", "responder", "target", "state", "timeline", "why")
     table(columns, [_row(action, alert) for action, alert in found])
 
 
@@ -63,6 +63,7 @@ def _row(action: Action, alert: StoredAlert | None) -> tuple[object, ...]:
     when = iso(action.transitions[0].at_ns)
     rule = f"{decided.alert_rule} > {decided.rule}"
     return (
+        action.id,
         when,
         decided.host,
         rule,
@@ -83,7 +84,8 @@ def _shown(steps: list[tuple[str, int]]) -> str:
     return " > ".join(parts) + total
 
 
-def _json(action: Action, alert: StoredAlert | None) -> dict[str, Any]:
+def to_json(action: Action, alert: StoredAlert | None) -> dict[str, Any]:
+    """Return all that is known of an action."""
     return {
         **vars(action.decided),
         "id": action.id,

@@ -1,5 +1,7 @@
 """Sees each enforced action through to its end: sends it, and stores what became of it.
 
+An action with a time to live is asked about when that is over: the host undoes it by itself.
+
 An action is stored as ``planned`` before it is sent. Whatever is lost after that (the link, the
 controller), it is sent again under the same key, and the host runs a key at most once: it
 answers with the end that it wrote down.
@@ -7,24 +9,32 @@ answers with the end that it wrote down.
 
 from __future__ import annotations
 
+import heapq
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.wire import Message
 from controller.clock import now_ns
 from controller.errors import HostError, RefusedError
 from controller.respond.plan import Book, message, plan_next
 from controller.store import Store, actions, alerts
-from controller.store.actions import NewAction, Transition
+from controller.store.actions import Action, NewAction, Transition
 from controller.text import printable
 
-ENDS = frozenset({"done", "failed", "refused"})
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+ENDS = frozenset({"done", "failed", "refused", "undone"})
+ASK_SECONDS = 2.0
+"""How long after its time to live an action is asked about, and again if it is not undone yet."""
 WHO = "controller"
 _MOST_WHY = 500
+_MOST_EVENTS = 256
 
 
 class Link(Protocol):
@@ -55,6 +65,16 @@ class _Answered:
     at_ns: int = field(default_factory=now_ns)
 
 
+@dataclass
+class _Expiring:
+    action: NewAction
+    seconds: float
+    """Until its time to live is over."""
+
+
+_Event = _Sent | _Answered | _Expiring
+
+
 class Dispatcher:
     """Sends actions to hosts. Safe to use from several threads.
 
@@ -69,7 +89,9 @@ class Dispatcher:
         self._failed = False
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._events: queue.SimpleQueue[_Sent | _Answered | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[_Event | None] = queue.SimpleQueue()
+        self._due: list[tuple[float, str, NewAction]] = []
+        """When to ask about which action (seconds of the monotonic clock); the worker's own."""
         self._thread = threading.Thread(target=self._work, name="actions", daemon=True)
         self._thread.start()
 
@@ -79,7 +101,10 @@ class Dispatcher:
             self._links[host] = link
         with self._store.read() as tx:
             unfinished = actions.unfinished(tx, host)
+            expiring = actions.expiring(tx, host)
         self.send([action.decided for action in unfinished])
+        for action in expiring:
+            self._events.put(_Expiring(action.decided, _seconds_left(action)))
 
     def detach(self, host: str, link: Link) -> None:
         """Stop using ``link``, if it is still the one in use."""
@@ -107,17 +132,13 @@ class Dispatcher:
             self._flights[action.key] = _Flight(action, link)
         # Sent before "sent" is stored: the key makes that safe, and the host does not wait for our disk.
         self._events.put(_Sent(action, now_ns()))
-        try:
-            answer = link.request("action.run", action=message(action))
-        except HostError as error:
-            answer = Future()
-            answer.set_exception(error)
-        answer.add_done_callback(lambda future: self._events.put(_Answered(action, future)))
+        self._listen(action, link, "action.run", action=message(action))
 
     def _work(self) -> None:
         try:
             while (batch := self._next_batch()) is not None:
                 self._store_batch(batch)
+                self._ask()
         except Exception as error:  # noqa: BLE001 - a thread's end must not pass unseen
             with self._idle:
                 self._failed = True
@@ -125,58 +146,107 @@ class Dispatcher:
                 self._idle.notify_all()
             self._on_failure(error)
 
-    def _next_batch(self) -> list[_Sent | _Answered] | None:
-        first = self._events.get()
-        if first is None:
-            return None
-        batch = [first]
-        while not self._events.empty() and len(batch) < 256:
-            event = self._events.get()
-            if event is None:
-                self._events.put(None)
-                break
-            batch.append(event)
-        return batch
+    def _next_batch(self) -> list[_Event] | None:
+        """Return what has happened; nothing if it is time to ask about an action; ``None`` at the end."""
+        batch: list[_Event] = []
+        wait = max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
+        try:
+            event = self._events.get(timeout=wait)
+            while event is not None:
+                batch.append(event)
+                if self._events.empty() or len(batch) >= _MOST_EVENTS:
+                    return batch
+                event = self._events.get()
+        except queue.Empty:
+            return batch
+        if batch:
+            self._events.put(None)  # for the next call
+        return batch or None
 
-    def _store_batch(self, batch: list[_Sent | _Answered]) -> None:
+    def _store_batch(self, batch: list[_Event]) -> None:
         following: list[NewAction] = []
-        with self._store.write() as tx:
-            for event in batch:
-                if isinstance(event, _Sent):
-                    self._store_sent(tx, event)
-                elif (end := _end_of(event)) is not None:
-                    following += self._store_end(tx, event.action, *end)
+        if any(not isinstance(event, _Expiring) for event in batch):
+            with self._store.write() as tx:
+                for event in batch:
+                    following += self._store_event(tx, event)
+        for event in batch:
+            if isinstance(event, _Expiring):
+                self._ask_later(event)
         lost = [self._landed(event) for event in batch if isinstance(event, _Answered)]
         self.send(following)
         self.send([action for action in lost if action is not None])
 
+    def _store_event(self, tx: Session, event: _Event) -> list[NewAction]:
+        stored = actions.get(tx, event.action.key)
+        if stored is None or isinstance(event, _Expiring):
+            return []
+        if isinstance(event, _Sent):
+            if stored.state == "planned":
+                actions.move(tx, stored.key, Transition("sent", event.at_ns, WHO, ""))
+            return []
+        end = _end_of(event)
+        return self._store_end(tx, stored, *end) if end is not None else []
+
+    def _store_end(
+        self, tx: Session, stored: Action, change: Transition, result: dict[str, Any]
+    ) -> list[NewAction]:
+        if change.state == "undone":
+            store_undone(tx, stored, change, result)
+            return []
+        if stored.state not in actions.OPEN:
+            if change.state == "done" and stored.state == "done":
+                self._events.put(_Expiring(stored.decided, 0.0))  # not undone yet
+            return []
+        actions.move(tx, stored.key, change, result)
+        if change.state == "done" and (ttl := stored.decided.parameters.get("ttl")):
+            self._events.put(_Expiring(stored.decided, float(ttl)))
+        alert = alerts.get(tx, stored.decided.host, stored.decided.epoch, stored.decided.seq)
+        if alert is None:
+            return []
+        following = plan_next(tx, stored.decided, change, alert.record, self._book)
+        return [following] if following is not None else []
+
+    def _ask_later(self, event: _Expiring) -> None:
+        due = time.monotonic() + max(0.0, event.seconds) + ASK_SECONDS
+        heapq.heappush(self._due, (due, event.action.key, event.action))
+
+    def _ask(self) -> None:
+        """Ask hosts about actions whose time to live is over. One that is away is asked when it is back."""
+        while self._due and self._due[0][0] <= time.monotonic():
+            _, key, action = heapq.heappop(self._due)
+            with self._lock:
+                link = self._links.get(action.host)
+            if link is not None:
+                self._listen(action, link, "action.get", key=key)
+
+    def _listen(self, about: NewAction, link: Link, do: str, **fields: Any) -> None:
+        try:
+            answer = link.request(do, **fields)
+        except HostError as error:
+            answer = Future()
+            answer.set_exception(error)
+        answer.add_done_callback(lambda future: self._events.put(_Answered(about, future)))
+
     def _landed(self, event: _Answered) -> NewAction | None:
         """Forget a flight; return its action if its link broke and another one is there by now."""
         with self._idle:
-            flight = self._flights.pop(event.action.key)
+            flight = self._flights.pop(event.action.key, None)
             if not self._flights:
                 self._idle.notify_all()
             link = self._links.get(event.action.host)
         lost = _end_of(event) is None
-        return event.action if lost and link is not None and link is not flight.link else None
+        changed = flight is not None and link is not None and link is not flight.link
+        return event.action if lost and changed else None
 
-    def _store_sent(self, tx: Any, event: _Sent) -> None:
-        stored = actions.get(tx, event.action.key)
-        if stored is not None and stored.state == "planned":
-            actions.move(tx, event.action.key, Transition("sent", event.at_ns, WHO, ""))
 
-    def _store_end(
-        self, tx: Any, action: NewAction, change: Transition, result: dict[str, Any]
-    ) -> list[NewAction]:
-        stored = actions.get(tx, action.key)
-        if stored is None or stored.state not in actions.OPEN:
-            return []
-        actions.move(tx, action.key, change, result)
-        alert = alerts.get(tx, action.host, action.epoch, action.seq)
-        if alert is None:
-            return []
-        following = plan_next(tx, action, change, alert.record, self._book)
-        return [following] if following is not None else []
+def store_undone(tx: Session, stored: Action, change: Transition, result: dict[str, Any]) -> None:
+    """Store that an action was undone: it was done before, whether or not that was heard of."""
+    for state in ("sent", "done"):
+        if state in actions.CHANGES[stored.state] and stored.state in actions.OPEN:
+            actions.move(tx, stored.key, Transition(state, change.at_ns, change.who, "learned later"))
+            stored = replace(stored, state=state)
+    if stored.state == "done":
+        actions.move(tx, stored.key, change, {**(stored.result or {}), "undo": result})
 
 
 def _end_of(event: _Answered) -> tuple[Transition, dict[str, Any]] | None:
@@ -197,5 +267,10 @@ def _end_of(event: _Answered) -> tuple[Transition, dict[str, Any]] | None:
 
 
 def _ended(event: _Answered, state: str, result: dict[str, Any]) -> tuple[Transition, dict[str, Any]]:
-    why = printable(str(result.get("reason", "")))[:_MOST_WHY]
+    why = printable(str(result.get("reason") or result.get("why") or ""))[:_MOST_WHY]
     return Transition(state, event.at_ns, event.action.host, why), result
+
+
+def _seconds_left(action: Action) -> float:
+    done_ns = next((one.at_ns for one in action.transitions if one.state == "done"), 0)
+    return float(action.decided.parameters["ttl"]) - (now_ns() - done_ns) / 10**9

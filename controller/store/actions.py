@@ -122,6 +122,18 @@ def unfinished(tx: Session, host: str | None = None) -> list[Action]:
     return [_record(row) for row in tx.scalars(query)]
 
 
+def find(tx: Session, number: int) -> Action | None:
+    """Return the action with this id."""
+    row = tx.get(ActionRow, number)
+    return _record(row) if row is not None else None
+
+
+def expiring(tx: Session, host: str) -> list[Action]:
+    """Return the done actions that the host undoes by itself when their ``ttl`` (seconds) is over."""
+    query = select(ActionRow).where(ActionRow.host == host, ActionRow.state == "done").order_by(ActionRow.id)
+    return [_record(row) for row in tx.scalars(query) if row.parameters.get("ttl")]
+
+
 def latest(
     tx: Session,
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,6 +17,7 @@ from agent.respond.runner import Runner
 from agent.wire import Message
 from controller.errors import LinkError
 from controller.home import Home
+from controller.respond import dispatch
 from controller.respond.dispatch import Dispatcher
 from controller.respond.plan import Book, plan_alerts
 from controller.respond.playbook import load
@@ -46,9 +48,12 @@ class FakeLink:
         self.requests: list[Json] = []
 
     def request(self, do: str, _blob: bytes = b"", **fields: Any) -> Future[tuple[Message, bytes]]:
+        future: Future[tuple[Message, bytes]] = Future()
+        if do == "action.get":
+            future.set_result((self._runner.get(fields["key"]), b""))
+            return future
         assert do == "action.run"
         self.requests.append(fields["action"])
-        future: Future[tuple[Message, bytes]] = Future()
         if self.lose_requests:
             future.set_exception(LinkError("web1", "cut"))
         else:
@@ -89,11 +94,11 @@ def start(store: Store) -> Iterator[Started]:
     running: list[Dispatcher] = []
     failures: list[Exception] = []
 
-    def dispatcher(book: Book) -> Dispatcher:
+    def make(book: Book) -> Dispatcher:
         running.append(Dispatcher(store, book, failures.append))
         return running[-1]
 
-    yield dispatcher
+    yield make
     for one in running:
         one.close()
     assert failures == []
@@ -270,6 +275,46 @@ def test_many_alerts_at_once_each_have_their_action(
         dispatcher.send(_alert(store, victim.pid, book, seq))
     _wait(lambda: [one.state for one in _stored(store)] == ["done"] * 10)
     assert [victim.wait(1) for victim in victims] == [-9] * 10
+
+
+SUSPEND = """
+- rule: Hold it
+  mode: enforce
+  match: {rules: [Read shadow]}
+  actions: [{action: S, actionner: suspend_process, parameters: {ttl: 0.3}}]
+"""
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_what_the_host_undoes_by_itself_is_learned(
+    store: Store,
+    start: Started,
+    runner: Runner,
+    victim: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    heard: bool,
+) -> None:
+    link = FakeLink(runner)
+    monkeypatch.setattr(dispatch, "ASK_SECONDS", 0.1)
+    rules = load([PlaybookFile("p.yaml", SUSPEND.encode())]).rules
+    assert rules is not None
+    dispatcher = start(lambda _release: rules)
+    wanted = _alert(store, victim.pid, lambda _release: rules)
+    link.lose_answers = not heard  # then the first that is heard of it is that it was undone
+    dispatcher.attach("web1", link)
+    dispatcher.send(wanted)
+    _wait(lambda: _stored(store)[0].state == ("done" if heard else "sent"))
+    time.sleep(0.35)
+    runner.undo_expired()
+    link.lose_answers = False
+    dispatcher.attach("web1", link)
+    _wait(lambda: _stored(store)[0].state == "undone")
+    (action,) = _stored(store)
+    assert _states(action) == ["planned", "sent", "done", "undone"]
+    assert action.transitions[-1].why == "its time to live is over"
+    assert action.result is not None
+    assert action.result["undo"]["resumed"] == [victim.pid]
 
 
 def test_hostile_text_in_an_alert_is_stored_and_sent_as_it_is(
