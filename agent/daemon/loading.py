@@ -111,8 +111,7 @@ def prepare_in_child(source: Source) -> Prepared:
     child = subprocess.run(
         [sys.executable, "-m", "agent.daemon.loading"],
         input=pickle.dumps(source),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         env=environment,
         timeout=_TIMEOUT_S,
         check=False,
@@ -139,25 +138,28 @@ def _main() -> None:
 
 
 def _rules_files(source: Source, config: Config, findings: list[Finding]) -> list[RulesFile]:
-    named = source.rules or config.rules_files
-    errors = []
+    errors: list[Finding] = []
     files: list[RulesFile] = []
-    for name in named:
+    for name in source.rules or config.rules_files:
         path = source.resolve(name)
         if not path.exists():
             findings.append(Finding("warning", str(path), 0, 0, "", "does not exist: skipped"))
             continue
         for file in _in_folder(path) if path.is_dir() else [path]:
-            try:
-                files.append(RulesFile(str(file), file.read_bytes()))
-            except OSError as error:
-                errors.append(Finding("error", str(file), 0, 0, "", f"cannot be read: {error.strerror}"))
+            _read_rules(file, files, errors)
     if not files and not errors:
         text = "names no rules file that exists: nothing would be detected; set rules_files, or give -r FILE"
         errors.append(Finding("error", str(source.config), 0, 0, "", text))
     if errors:
         raise LoadError((*findings, *errors))
     return files
+
+
+def _read_rules(file: Path, files: list[RulesFile], errors: list[Finding]) -> None:
+    try:
+        files.append(RulesFile(str(file), file.read_bytes()))
+    except OSError as error:
+        errors.append(Finding("error", str(file), 0, 0, "", f"cannot be read: {error.strerror}"))
 
 
 def _in_folder(folder: Path) -> list[Path]:

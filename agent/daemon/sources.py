@@ -40,9 +40,9 @@ class Source:
 
 
 def of_release(paths: Paths, folder: Path, base: Source | None = None) -> Source:
-    """Return the source for a release's folder; ``/etc/tercel/current`` in its configuration means that folder.
+    """Return the source for a release's folder; ``base`` gives the options of the command line.
 
-    ``base`` gives the options of the command line.
+    ``/etc/tercel/current`` in its configuration means that folder.
     """
     base = base or Source(Path())
     current = (_CURRENT, paths.current)
