@@ -53,6 +53,7 @@ def status(state: State | None, pipeline: Pipeline, losses: Losses, drops: dict[
     vain = state.vain if state else Vain((), (), ())
     return {
         "pid": os.getpid(),
+        "installed": str(Path(__file__).resolve().parents[2]),
         "release": pipeline.running.release,
         "digest": pipeline.running.digest,
         "config": str(state.prepared.source.config) if state else None,

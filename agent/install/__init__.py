@@ -1,0 +1,1 @@
+"""What the controller runs on a host to put the agent there. Standard library only."""
