@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from lark import Token
 
 from agent.language import tree
+from agent.language.errors import ConditionSyntaxError
 
 
 class Part(NamedTuple):
@@ -23,6 +24,8 @@ class Part(NamedTuple):
 
 Children = list[Any]
 
+MAX_TRANSFORMERS = 100
+"""Transformers inside one another; upstream takes nearly 500, and nobody writes more than a few."""
 _OPERAND = 4
 """parse_or, parse_and, parse_not, parse_check."""
 
@@ -111,6 +114,9 @@ class _Builder:
         if isinstance(arguments[-1], Token):
             index = arguments.pop().value[1]
         depth = 2 + max(part.depth for part in arguments)
+        if depth > 2 * MAX_TRANSFORMERS:
+            message = f"more than {MAX_TRANSFORMERS} transformers inside one another"
+            raise ConditionSyntaxError(message, name.start_pos)
         nodes = tuple([part.node for part in arguments])
         return Part(tree.Transform(str(name)[:-1], nodes, index, name.start_pos), depth)
 

@@ -157,7 +157,9 @@ class _Checker:
 
     def _value_of(self, node: tree.ValueOf) -> typed.Field:
         if node.index is not None:
-            raise ConditionTypeError("transformer 'val' does not support field arguments", node.pos)
+            raise ConditionTypeError(
+                "filter error: transformer 'val' does not support field arguments", node.pos
+            )
         return self._field(node.of)
 
     def _constant(self, left: typed.Expression, op: str, node: tree.Literal) -> typed.Constant:

@@ -125,6 +125,15 @@ def test_brackets_nest_as_deep_as_upstream_allows(brackets: int, limit: int) -> 
     assert refused(deeper, limit).message == f"exceeded max depth limit of {limit}"
 
 
+def test_transformers_nest_so_deep_that_walking_them_is_safe() -> None:
+    def nested(count: int) -> bytes:
+        return b"tolower(" * count + b"a.b" + b")" * count + b" = x"
+
+    node = parse(nested(98))
+    assert parse(source(node)) == node
+    assert refused(nested(101)).message == "more than 100 transformers inside one another"
+
+
 def test_chains_do_not_count_as_depth() -> None:
     node = parse(b" and ".join([b"not not not a"] * 5000), 100)
     assert isinstance(node, tree.And)
