@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from agent.language import tree
+from agent.language import tree, typed
 from agent.language.diagnostic import Diagnostic
+from agent.language.output import Output
 from agent.language.settings import AppendOutput
 from agent.language.source import Location
 from agent.language.version import NO_VERSION, Version
-
-TypedCondition = Any  # agent.language.typed.Condition
-Output = Any  # agent.language.output.Output
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class RuleException:
     name: str
     fields: tuple[str, ...]
     comps: tuple[str, ...]
-    values: tuple[Any, ...]
+    values: tuple[object, ...]
     """Scalars as text; a tuple where the rules file has a list."""
     flat: bool
     """Whether ``fields`` was one name instead of a list, so ``values`` is one flat list."""
@@ -35,14 +32,14 @@ class Rule:
     name: str
     index: int
     """Place in definition order, from 0; a redefinition keeps its place."""
-    condition: TypedCondition
+    condition: typed.Condition
     """Types checked, constants parsed, macros and lists resolved, exceptions appended."""
     tree: tree.Condition
     """The same before types, for printing."""
     canonical: bytes
     """Canonical condition text in Falco's form (``-L``, ``condition_compiled``)."""
     condition_text: str
-    """The condition as written, after appends and overrides, before resolution."""
+    """The condition as written, after appends and overrides, before resolution and without exceptions."""
     output_text: str
     """The output with ``append_output`` texts."""
     output: Output
@@ -124,13 +121,33 @@ class Ruleset:
 
 
 @dataclass(frozen=True)
+class FileResult:
+    """What loading one file said, about it and again about all files before it."""
+
+    name: str
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """Only the errors."""
+        return tuple(item for item in self.diagnostics if item.is_error)
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """Only the warnings."""
+        return tuple(item for item in self.diagnostics if not item.is_error)
+
+
+@dataclass(frozen=True)
 class Loaded:
     """The result of ``load``."""
 
     ruleset: Ruleset | None
     """``None`` if there is an error."""
-    diagnostics: tuple[Diagnostic, ...] = field(default=())
-    """Every error and warning, in the order of files and places."""
+    diagnostics: tuple[Diagnostic, ...] = ()
+    """Every error and warning once, in the order found."""
+    files: tuple[FileResult, ...] = ()
+    """The files read, with everything that Falco would report for each."""
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

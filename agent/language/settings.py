@@ -25,7 +25,8 @@ class Selection:
 class ExtraField:
     """One entry of ``extra_fields``: ``name`` is the key in ``output_fields``, ``format`` what it holds.
 
-    ``raw`` is true for a plain field (``- proc.pid``), whose value keeps its type.
+    ``raw`` is true for a plain field (``- proc.pid``): ``format`` is the field without ``%``, and its value
+    keeps its type.
     """
 
     name: str

@@ -46,3 +46,5 @@ class Location:
     name: str
     file: str
     place: Place
+    offset: int = 0
+    """Characters before it in the file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_SEMVER = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+_SEMVER = re.compile(r"\s*\+?([0-9]{1,10})\.\s*\+?([0-9]{1,10})\.\s*\+?([0-9]{1,10})", re.ASCII)
 
 
 class Version(NamedTuple):
@@ -24,11 +24,12 @@ class Version(NamedTuple):
 
 
 def parse_version(text: str) -> Version | None:
-    """Read ``text`` as a version; ``None`` if it is not ``x.y.z``."""
-    if not _SEMVER.fullmatch(text):
-        return None
-    major, minor, patch = text.split(".")
-    return Version(int(major), int(minor), int(patch))
+    """Read ``text`` as a version, as C's ``sscanf("%u.%u.%u")`` does: what follows (``-rc1``) is ignored.
+
+    ``None`` if it is not ``x.y.z``.
+    """
+    found = _SEMVER.match(text)
+    return Version(int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
 NO_VERSION = Version(0, 0, 0)

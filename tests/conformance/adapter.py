@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from conformance_engine import evaluate, event_types, format, transform  # noqa: A004 # the adapter's names
 from conformance_language import compile, escape, parse, unescape  # noqa: A004 # the adapter's names
+from conformance_rules import load
 
 __all__ = [
     "compile",
@@ -14,6 +15,7 @@ __all__ = [
     "evaluate",
     "event_types",
     "format",
+    "load",
     "parse",
     "transform",
     "unescape",

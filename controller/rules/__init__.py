@@ -1,0 +1,1 @@
+"""Tools for the authors of rules: check, show, format, compare and test rules files."""

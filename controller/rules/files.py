@@ -1,0 +1,43 @@
+"""Rules files named on the command line, as ``rules_files`` of ``falco.yaml`` names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.language import RulesFile
+from controller.errors import InputError
+
+SUFFIXES = (".yaml", ".yml")
+TESTS = "_test"
+"""``NAME_test.yaml`` holds the test cases of ``NAME.yaml``; it is no rules file."""
+
+
+def read_rules(paths: Sequence[Path]) -> list[RulesFile]:
+    """Read files and folders in the order given.
+
+    A folder stands for its ``.yaml`` and ``.yml`` files, by name, not below. Raises InputError.
+    """
+    return [_read(path) for given in paths for path in expand(given)]
+
+
+def expand(path: Path) -> list[Path]:
+    """Return the rules files that a path stands for. Raises InputError for a folder without any."""
+    if not path.is_dir():
+        return [path]
+    try:
+        entries = sorted(path.iterdir())
+    except OSError as error:
+        raise InputError(f"cannot read the folder: {error.strerror}", str(path)) from None
+    found = [file for file in entries if file.suffix in SUFFIXES and file.is_file()]
+    found = [file for file in found if not file.stem.endswith(TESTS)]
+    if not found:
+        raise InputError("the folder holds no rules (*.yaml, *.yml)", str(path))
+    return found
+
+
+def _read(path: Path) -> RulesFile:
+    try:
+        return RulesFile(str(path), path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read it: {error.strerror}", str(path)) from None
