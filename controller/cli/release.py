@@ -22,6 +22,9 @@ Release = Annotated[
     typer.Argument(metavar="RELEASE", help="Id or number; the newest without it.", show_default=False),
 ]
 
+RULES, PLAYBOOKS, CONFIG = Path("rules"), Path("playbooks"), Path("config/falco.yaml.j2")
+"""What a release is made from if nothing is named."""
+
 
 @app.command("build")
 def build_command(
@@ -29,21 +32,37 @@ def build_command(
         list[Path] | None, typer.Option(help="Rules file or folder, in load order. Without it: rules/.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="Template of falco.yaml (jinja2, host variables).")
+        Path | None,
+        typer.Option(
+            help="Template of falco.yaml (jinja2). Without it: config/falco.yaml.j2, if it is there."
+        ),
     ] = None,
-    playbooks: Annotated[list[Path] | None, typer.Option(help="Playbook file or folder.")] = None,
+    playbooks: Annotated[
+        list[Path] | None,
+        typer.Option(help="Playbook file or folder. Without it: playbooks/, if it is there."),
+    ] = None,
     description: Annotated[str, typer.Option("--description", "-m", help="What it is for.")] = "",
     inventory: options.InventoryFile = None,
 ) -> None:
     """Check rules, playbooks and template, and make a release of them for every host."""
     home = Home.open()
-    sources = Sources(rules or [Path("rules")], playbooks or [], config, description)
+    sources = Sources(
+        rules or [RULES],
+        playbooks or [path for path in (PLAYBOOKS,) if path.is_dir()],
+        config or (CONFIG if CONFIG.is_file() else None),
+        description,
+    )
     with Store.open(home) as store:
         built = build(home, store, options.inventory(inventory), sources)
     for warning in built.warnings:
         warn(warning)
     made = "built" if built.new else "nothing changed since"
-    say(f"{made} release {built.entry.id} for {len(built.entry.configs)} host(s)")
+    say(f"{made} release {built.entry.id} for {len(built.entry.configs)} host(s) from {_named(sources)}")
+
+
+def _named(sources: Sources) -> str:
+    files = [*sources.rules, *sources.playbooks, sources.config or "the default falco.yaml"]
+    return ", ".join(map(str, files))
 
 
 @app.command("list")

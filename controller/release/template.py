@@ -8,6 +8,9 @@ import jinja2
 import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from agent.config.document import parse
+from agent.config.problem import ERROR, ConfigError, Problem
+from agent.config.read import typed
 from controller.errors import InputError
 
 if TYPE_CHECKING:
@@ -85,15 +88,19 @@ def _line(error: BaseException, name: str) -> int:
 
 
 def _check(text: str, what: str) -> None:
-    """Check that the text is a configuration that loads this release's rules."""
+    """Check that the text is a configuration that an agent takes, and loads this release's rules."""
+    problems: list[Problem] = []
     try:
-        config: Any = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{what}:{mark.line + 1}:{mark.column + 1}" if mark else what
-        raise InputError(f"the rendered text is not YAML: {error.problem}", place) from None
-    except yaml.YAMLError as error:
-        raise InputError(f"the rendered text is not YAML: {error}", what) from None
+        root = parse(text.encode(), what, problems)
+        if "${" not in text:  # what environment variables say is known on the host only
+            typed(root, problems)
+    except ConfigError as error:
+        first = next(problem for problem in error.problems if problem.severity == ERROR)
+        raise InputError(first.message, str(first.place)) from None
+    _check_rules_files(yaml.safe_load(text), what)
+
+
+def _check_rules_files(config: Any, what: str) -> None:
     if not isinstance(config, dict):
         raise InputError("the rendered text is no mapping of falco.yaml's keys", what)
     files = config.get("rules_files", config.get("rules_file"))

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.wire import PROTOCOL, Decoder, Message, WireError, encode
@@ -183,7 +184,8 @@ class Link:
                 return
             self._error = error
             pending, self._pending = self._pending, {}
-        self._channel.close()
+        with suppress(OSError, EOFError):  # the connection is gone already
+            self._channel.close()
         for future in pending.values():
             future.set_exception(error)
         self._on_end()

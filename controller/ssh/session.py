@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import socket
 from contextlib import suppress
@@ -28,6 +29,8 @@ KEEPALIVE_SECONDS = 10
 """How often an idle connection is used, so that a dead one is noticed."""
 DEAD_SECONDS = 20
 """How long sent data may stay unacknowledged before the connection counts as broken."""
+# What paramiko logs comes back as our errors; its tracebacks would only hide them.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 _IDLE_WAKE_SECONDS = 2.0  # paramiko's own is 0.1: 200 idle connections would wake 2,000 times a second
 
 
@@ -73,7 +76,8 @@ class Session:
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise UnreachableError(self.host.name, f"the connection broke: {error}") from None
         finally:
-            channel.close()
+            with suppress(OSError, EOFError):  # the connection is gone already
+                channel.close()
         if code == -1 and not self.alive:
             raise UnreachableError(self.host.name, f"the connection broke while {argv[0]} ran")
         return Result(code, stdout, stderr)
@@ -159,7 +163,8 @@ def _abandon(sock: socket.socket, transport: paramiko.Transport | None) -> None:
         # Wakes paramiko's thread, for which close() waits.
         sock.shutdown(socket.SHUT_RDWR)
     if transport is not None:
-        transport.close()
+        with suppress(OSError, EOFError):
+            transport.close()
     sock.close()
 
 

@@ -27,6 +27,7 @@ MaxSessions 100
 LogLevel ERROR
 PermitUserEnvironment yes
 SetEnv {environment}
+{more}
 """
 
 
@@ -45,6 +46,7 @@ def free_port() -> int:
 class Sshd:
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    more: str = ""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -73,7 +75,9 @@ class Sshd:
             f'"{name}={value}"' for name, value in {"TERCEL_TEST": "1", **self.environment}.items()
         )
         config = self.folder / "sshd_config"
-        config.write_text(CONFIG.format(port=self.port, folder=self.folder, environment=environment))
+        config.write_text(
+            CONFIG.format(port=self.port, folder=self.folder, environment=environment, more=self.more)
+        )
         self.process = subprocess.Popen([SSHD, "-D", "-e", "-f", config], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while True:
