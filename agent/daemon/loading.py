@@ -26,6 +26,7 @@ from agent.language.source import RulesFile
 from agent.language.tree import And
 
 _TIMEOUT_S = 120
+_CHILD = "from agent.daemon.loading import answer; answer()"  # not -m: its classes would be __main__'s
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def prepare_in_child(source: Source) -> Prepared:
     """Do :func:`prepare` in a child process. Raises LoadError; RuntimeError if the child fails."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     child = subprocess.run(
-        [sys.executable, "-m", "agent.daemon.loading"],
+        [sys.executable, "-c", _CHILD],
         input=pickle.dumps(source),
         capture_output=True,
         env=environment,
@@ -127,7 +128,8 @@ def prepare_in_child(source: Source) -> Prepared:
     return result
 
 
-def _main() -> None:
+def answer() -> None:
+    """Be the child of :func:`prepare_in_child`."""
     source = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - our own parent wrote it
     result: Prepared | LoadError
     try:
@@ -222,7 +224,3 @@ def _lean(ruleset: Ruleset) -> Ruleset:
         for rule in ruleset.active_rules
     ]
     return dataclasses.replace(ruleset, rules=tuple(rules), macros=(), lists=())
-
-
-if __name__ == "__main__":
-    _main()
