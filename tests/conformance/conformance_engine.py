@@ -11,6 +11,7 @@ from typing import Any
 
 from conformance_language import compile_typed
 
+from agent.alert import PRIORITIES
 from agent.alert_line import LineFormat, json_line, text_line
 from agent.compiler.dag import Graph
 from agent.compiler.engine import Engine, EngineSettings
@@ -140,10 +141,15 @@ def event_of(given: dict[str, Any], number: int) -> Event:
 
 def load_settings(settings: dict[str, Any]) -> LoadSettings:
     return LoadSettings(
-        priority=settings.get("priority", "debug"),
+        priority=priority(settings.get("priority", "debug")),
         rules=tuple(selection(item) for item in settings.get("rules") or ()),
         append_output=tuple(append_output(item) for item in settings.get("append_output") or ()),
     )
+
+
+def priority(text: str) -> str:
+    name = {"info": "informational"}.get(text.lower(), text.lower())
+    return next(item for item in PRIORITIES if item.lower() == name)
 
 
 def selection(item: dict[str, dict[str, str]]) -> Selection:
