@@ -8,7 +8,8 @@ so their order is free. Nothing here recurses: a condition may be deeper than Py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Optional
 
@@ -24,6 +25,9 @@ NOT = "not"
 
 MIN_GUARDED = 4
 """Alternatives on one field from which a guard in front of them pays."""
+
+MAX_CHEAP = 1.5
+"""Cost up to which a check may be pulled in front of a rule's others."""
 
 Decide = Callable[[typed.Check], Optional[bool]]
 """What a check is known to be before any event is seen; ``None`` if it depends on the event."""
@@ -116,6 +120,27 @@ class Graph:
             parts = dict.fromkeys(kept)
         return self._chain(OR, self._guarded(self._merge(list(parts))), self.false, self.true)
 
+    def factor(self, rules: Sequence[tuple[int, Node]]) -> tuple[list[tuple[int, Node]], list[Node]]:
+        """Pull what many rules ask first into guards that are evaluated once.
+
+        A rule's part in it is the set of its cheap checks that :data:`MIN_GUARDED` rules ask. Returns the
+        rules with guards in front, and the guards.
+        """
+        cheap = [_cheap_checks(node) for _, node in rules]
+        uses = Counter(item for items in cheap for item in items)
+        common = [tuple(item for item in items if uses[item] >= MIN_GUARDED) for items in cheap]
+        shared = Counter(common)
+        guards: dict[tuple[Node, ...], Node] = {}
+        factored = []
+        for (place, node), items in zip(rules, common):
+            if len(items) < 2 or shared[items] < 2:
+                factored.append((place, node))
+                continue
+            guard = guards.setdefault(items, self._make(AND, items))
+            rest = tuple(item for item in node.items if item not in items)
+            factored.append((place, self._make(AND, (guard, *rest))))
+        return factored, list(guards.values())
+
     def _decided(self, check: typed.Check, decide: Decide) -> Node:
         known = decide(check)
         if known is None:
@@ -188,6 +213,13 @@ class Graph:
         if first.op in ("=", "in"):
             return self._make(LEAF, check=replace(first, op="in", value=None, values=tuple(values)))
         return self._make(LEAF, check=replace(first, value=None, values=tuple(values), modifier="anyof"))
+
+
+def _cheap_checks(node: Node) -> list[Node]:
+    """Return the checks in an ``and`` that cost little and look at one thing."""
+    if node.kind != AND:
+        return []
+    return [item for item in node.items if item.kind == LEAF and item.cost <= MAX_CHEAP]
 
 
 def _merge_key(node: Node) -> Any:

@@ -30,14 +30,17 @@ def compile_matchers(rules: Sequence[Rule], *, first: bool) -> dict[str, Matcher
     for name, entries in sorted(by_type.items()):
         key = tuple((place, node.ident) for place, node in entries)
         if key not in shared:
-            shared[key] = Writer(entries, first=first).compile(name)
+            factored, guards = graph.factor(entries)
+            shared[key] = Writer(factored, first=first, guards=guards).compile(name)
         matchers[name] = shared[key]
     return matchers
 
 
 def residuals(rule: Rule, graph: Graph) -> dict[str, Node]:
     """Return what is left of a rule's condition for each event type that it can match."""
-    tests = {id(check): type_test(check) for check in checks_of(rule.condition) if about_type(check)}
+    checks = checks_of(rule.condition)
+    constant = {id(check): answer for check in checks if (answer := about_number(check)) is not None}
+    tests = {id(check): type_test(check) for check in checks if about_type(check)}
     found: dict[str, Node] = {}
     nodes: dict[tuple[bool, ...], Node] = {}
     for name in rule.event_types:
@@ -45,7 +48,7 @@ def residuals(rule: Rule, graph: Graph) -> dict[str, Node]:
         answers = {key: test(event) for key, test in tests.items()}
         outcome = tuple(answers.values())
         if outcome not in nodes:
-            nodes[outcome] = graph.build(rule.condition, _known(answers))
+            nodes[outcome] = graph.build(rule.condition, _known({**constant, **answers}))
         if nodes[outcome].kind != FALSE:
             found[name] = nodes[outcome]
     return found
@@ -53,6 +56,15 @@ def residuals(rule: Rule, graph: Graph) -> dict[str, Node]:
 
 def _known(answers: Mapping[int, bool]) -> Decide:
     return lambda check: answers.get(id(check))
+
+
+def about_number(check: typed.Check) -> bool | None:
+    """Return the answer of a check of ``evt.num`` that is the same for all events; they count from 1."""
+    if not isinstance(check.left, typed.Field) or check.left.key != "evt.num" or check.modifier is not None:
+        return None
+    if check.expression is not None or not isinstance(check.value, int) or check.value > 0:
+        return None
+    return {"=": False, "!=": True, "<": False, "<=": False, ">": True, ">=": True}.get(check.op)
 
 
 def about_type(check: typed.Check) -> bool:

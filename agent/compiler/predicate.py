@@ -9,7 +9,7 @@ source text except as the ``repr`` of ``bytes`` or a number: all else is bound b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Callable, NamedTuple
 
 from agent.compiler.dag import AND, FALSE, LEAF, NOT, OR, TRUE, Node
@@ -49,11 +49,17 @@ class _Code(NamedTuple):
 
 
 class Writer:
-    """Writes and compiles one module of source, for the rules of one event type."""
+    """Writes and compiles one module of source, for the rules of one event type.
 
-    def __init__(self, rules: Sequence[tuple[int, Node]], *, first: bool) -> None:
+    ``guards`` are parts that are remembered however cheap they are.
+    """
+
+    def __init__(
+        self, rules: Sequence[tuple[int, Node]], *, first: bool, guards: Collection[Node] = ()
+    ) -> None:
         self._rules = rules
         self._first = first
+        self._guards = guards
         self._uses = _count_uses(node for _, node in rules)
         self._names: dict[str, Any] = {"ANCESTORS": ancestors, "EITHER": either, "U": _UNSET}
         self._bound: dict[int, str] = {}
@@ -63,6 +69,7 @@ class Writer:
         self._variables: dict[Any, int] = {}
         self._touched = 0
         self._unset: set[int] = set()
+        self._facts: dict[int, tuple[int, int]] = {}
 
     def source(self) -> str:
         """Return the source of the module: ``match``, and the helpers of conditions that nest deeply."""
@@ -101,6 +108,7 @@ class Writer:
         self._variables = {}
         self._touched = 0
         self._unset = set()
+        self._facts = {}
 
     def _unset_line(self) -> list[str]:
         """Return the line that gives variables a first value where a path may come to them unloaded."""
@@ -110,13 +118,16 @@ class Writer:
 
     def _node(self, node: Node, known: int) -> _Code:
         """Write a part, remembered if it is costly and shared."""
-        if self._uses[node] < 2 or node.cost < MEMO_COST:
+        if self._uses[node] < 2 or (node.cost < MEMO_COST and node not in self._guards):
             return self._outline(node, known)
         index = self._variable(("memo", node))
         if known & _loaded(index):
-            return _Code(f"v{index}", known, known)
+            facts = self._facts.get(index, (0, 0))
+            return _Code(f"v{index}", known | facts[0], known | facts[1])
         code = self._outline(node, known)
         text = self._lazily(index, code.text)
+        # What its evaluation made known holds wherever its outcome is remembered.
+        self._facts.setdefault(index, (code.if_true & ~known, code.if_false & ~known))
         return _Code(text, code.if_true | _loaded(index), code.if_false | _loaded(index))
 
     def _outline(self, node: Node, known: int) -> _Code:
@@ -168,6 +179,8 @@ class Writer:
         """Write a test that a missing value fails by itself."""
         if check.left.type.is_list or check.left.type.name == "IPNET":
             return None
+        if check.left.type.name == "BOOL" and (check.op, check.value) == ("=", True):
+            return load
         if check.values is None:
             equals = check.op in ("=", "in", "intersects")
             return f"({load} == {self._constant(check.value)})" if equals else None

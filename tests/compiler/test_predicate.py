@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import pytest
-from conditions import conditions, events, field
+from conditions import checks, conditions, events, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import evaluate
@@ -20,7 +20,8 @@ from agent.language import typed
 def compiled(rules: Sequence[typed.Condition], *, first: bool = False) -> Matcher:
     graph = Graph()
     nodes = [(place, graph.build(rule, lambda _check: None)) for place, rule in enumerate(rules)]
-    return Writer(nodes, first=first).compile("test")
+    factored, guards = graph.factor(nodes)
+    return Writer(factored, first=first, guards=guards).compile("test")
 
 
 @settings(max_examples=400)
@@ -31,6 +32,17 @@ def test_generated_code_means_what_the_tree_says(rules: list[typed.Condition], g
         expected = [place for place, rule in enumerate(rules) if evaluate(rule, event)]
         assert list(every(event)) == expected
         assert list(first(event)) == expected[:1]
+
+
+@settings(max_examples=150)
+@given(st.lists(checks, min_size=3, max_size=3), st.lists(conditions, min_size=4, max_size=6), events())
+def test_what_rules_have_in_common_is_asked_once(
+    common: list[typed.Condition], own: list[typed.Condition], event: Event
+) -> None:
+    rules = [typed.And((*common, condition)) for condition in own]
+    expected = [place for place, rule in enumerate(rules) if evaluate(rule, event)]
+    assert list(compiled(rules)(event)) == expected
+    assert list(compiled(rules, first=True)(event)) == expected[:1]
 
 
 def nested(levels: int) -> typed.Condition:
