@@ -211,7 +211,9 @@ class Graph:
             values.update(dict.fromkeys((check.value,) if check.values is None else check.values))
         first = checks[0]
         if first.op in ("=", "in"):
-            return self._make(LEAF, check=replace(first, op="in", value=None, values=tuple(values)))
+            return self._make(
+                LEAF, check=replace(first, op="in", value=None, values=tuple(values), modifier=None)
+            )
         return self._make(LEAF, check=replace(first, value=None, values=tuple(values), modifier="anyof"))
 
 
