@@ -113,7 +113,7 @@ def event_of(call: Call, *, directory: bool) -> Event:
     return Event(call.type, fields)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=500)
 @given(conditions, calls, st.booleans(), st.booleans())
 def test_what_matches_is_kept(
     condition: typed.Condition,

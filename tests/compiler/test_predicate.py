@@ -24,7 +24,7 @@ def compiled(rules: Sequence[typed.Condition], *, first: bool = False) -> Matche
     return Writer(factored, first=first, guards=guards).compile("test")
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(st.lists(conditions, min_size=1, max_size=4), st.lists(events(), min_size=1, max_size=5))
 def test_generated_code_means_what_the_tree_says(rules: list[typed.Condition], given: list[Event]) -> None:
     every, first = compiled(rules), compiled(rules, first=True)

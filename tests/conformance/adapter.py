@@ -5,7 +5,7 @@ Each room has a module of its own beside this one.
 
 from __future__ import annotations
 
-from conformance_engine import evaluate, event_types, format, transform  # noqa: A004 # the adapter's names
+from conformance_engine import evaluate, event_types, format, run, transform  # noqa: A004 # the adapter's names
 from conformance_language import compile, escape, parse, unescape  # noqa: A004 # the adapter's names
 from conformance_rules import load
 
@@ -17,6 +17,7 @@ __all__ = [
     "format",
     "load",
     "parse",
+    "run",
     "transform",
     "unescape",
 ]
