@@ -16,8 +16,9 @@ from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedT
 from agent.language import tree
 from agent.language.builder import Part, callbacks
 from agent.language.errors import ConditionSyntaxError
+from agent.language.escape import unescape
 from agent.language.lexing import BAD, CALLBACKS, QUOTED, skip_blanks
-from agent.language.syntax_error import explain
+from agent.language.syntax_error import explain, explain_argument
 
 DEPTH_LIMIT = 1000
 """Upstream's limit for rules files (about 199 brackets); its parser's own default is 100."""
@@ -27,6 +28,8 @@ MAX_TEXT = 1024 * 1024
 _DELIMITER = re.compile(r"[()\"' \t\n\x0b\x0c\r=,]")
 _SHOWN = 300
 """Most of the text before an error that is looked at to name the last token, in bytes."""
+_OPENING = frozenset({"LPAR", "_OR_PAR", "_AND_PAR", "NOT_PAR", "TRANSFORMER", "VAL"})
+_QUOTED = re.compile(QUOTED)
 _BRACKET = re.compile(rf"{QUOTED}|[()]")
 
 
@@ -90,7 +93,18 @@ def _located(text: str, error: UnexpectedInput) -> ConditionSyntaxError:
         pos = len(text) if token.type == "$END" else cast("int", token.start_pos)
     else:
         pos = cast("int", cast("UnexpectedCharacters", error).pos_in_stream)
+    if last is not None and text.startswith("[", last.end_pos) and _takes_argument(last, error):
+        return explain_argument(text, cast("int", last.end_pos))
     return explain(text, skip_blanks(text, pos), allowed, _remembered(text, last, pos))
+
+
+def _takes_argument(last: Token, error: UnexpectedInput) -> bool:
+    """Say whether a bracket after the last token is an argument: after a field, a transformer or ``val``."""
+    if last.type == "FIELD":
+        return cast("tuple[str, bytes | None]", last.value)[1] is None
+    state: Any = error.interactive_parser  # set by the LALR parser
+    opened = [value for value in state.parser_state.value_stack if getattr(value, "type", "") in _OPENING]
+    return last.type == "_RPAR" and bool(opened) and opened[-1].type in ("TRANSFORMER", "VAL")
 
 
 def _accepted(error: UnexpectedInput) -> frozenset[str]:
@@ -103,6 +117,9 @@ def _remembered(text: str, last: Token | None, pos: int) -> str:
     """Return the last token as upstream remembers it: strings without quotes, only the end of brackets."""
     if last is None:  # the parser stopped, not the lexer
         before = text[max(0, pos - _SHOWN) : pos].rstrip(" \t\b\r\n")
+        if before.endswith(('"', "'")):
+            *_, quoted = _QUOTED.finditer(text, 0, pos)
+            return unescape(quoted.group().encode("latin-1")).decode("latin-1")
         return _DELIMITER.split(before)[-1] or before[-1:]
     if last.type == "QUOTED":
         return cast("bytes", last.value).decode("latin-1")

@@ -51,8 +51,6 @@ def explain(text: str, pos: int, allowed: Collection[str], last: str) -> Conditi
     """
     if "LIST" in allowed and text.startswith("(", pos):
         return _explain_list(text, pos)
-    if text.startswith("[", pos) and (error := _explain_argument(text, pos, allowed)) is not None:
-        return error
     for terminals, message in _EXPECTED:
         if all(terminal in allowed for terminal in terminals.split()):
             return ConditionSyntaxError(message, pos)
@@ -62,18 +60,14 @@ def explain(text: str, pos: int, allowed: Collection[str], last: str) -> Conditi
 def _explain_list(text: str, pos: int) -> ConditionSyntaxError:
     """Read a list of which the lexer found no end, until it breaks."""
     try:
-        end = scan_list(text, pos).pos
+        scan_list(text, pos)
     except ConditionSyntaxError as error:
         return error
-    raise AssertionError(f"the list at {end} is whole, but the lexer refused it")
+    return ConditionSyntaxError("expected a ')' token", pos)
 
 
-def _explain_argument(text: str, pos: int, allowed: Collection[str]) -> ConditionSyntaxError | None:
-    """Say what is wrong with a bracket after a field or a transformer; ``None`` if it stands elsewhere."""
-    if "EXISTS" not in allowed and "_RPAR" not in allowed and "_AND" not in allowed:
-        return None
-    if pos == 0 or text[pos - 1] in " \t\b\r\n" or (text[pos - 1] != ")" and "_AND" in allowed):
-        return None
+def explain_argument(text: str, pos: int) -> ConditionSyntaxError:
+    """Return what is wrong with the argument of a field or transformer whose bracket stands at ``pos``."""
     match = _ARGUMENT.match(text, pos)
     if match is None:
         return ConditionSyntaxError(

@@ -62,6 +62,11 @@ def test_a_modifier_needs_a_list_and_is_a_plain_word_without() -> None:
     )
 
 
+def test_a_backspace_is_a_blank_before_a_bare_string_and_part_of_it_inside() -> None:
+    assert check(b"a.b = \bx\by").right == tree.Literal(b"x\by")
+    assert check(b"a.b in (\bx\b, \by)").right == tree.LiteralList((tree.Literal(b"x\b"), tree.Literal(b"y")))
+
+
 def test_arguments_stand_in_brackets_quoted_or_not() -> None:
     assert check(b"proc.aname[2] exists").left == tree.Field("proc.aname", b"2")
     assert check(b"proc.env['A B'] exists").left == tree.Field("proc.env", b"A B")
