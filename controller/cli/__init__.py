@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import action, actions, alerts, host, playbook, push, release, responders, run, status
+from controller.cli import (
+    action,
+    actions,
+    alerts,
+    host,
+    playbook,
+    push,
+    release,
+    responders,
+    rules,
+    run,
+    status,
+)
 from controller.errors import TercelError
 from controller.text import printable
 
@@ -24,6 +36,7 @@ app = typer.Typer(
 
 app.add_typer(host.app, name="host")
 app.add_typer(release.app, name="release")
+app.add_typer(rules.app, name="rules")
 app.add_typer(playbook.app, name="playbook")
 app.add_typer(action.app, name="action")
 for _module in (push, run, status, alerts, actions, responders):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import collections.abc
 import ipaddress
-from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from agent.language.decode import did_you_mean, parse_boolean
 from agent.language.nodes import AnyNode, Mapping, Null, Scalar, Sequence
 from agent.language.yaml_reader import YamlError, decode, read_yaml
 from controller.errors import InputError
-from controller.rules.files import TESTS
+from controller.rules.files import SUFFIXES, TESTS
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,28 @@ class CaseFile:
     cases: tuple[Case, ...] = field(default=())
 
 
-def is_case_file(path: Path) -> bool:
-    """Whether a file's name says that it holds test cases."""
-    return path.stem.endswith(TESTS)
+def find_cases(paths: collections.abc.Sequence[Path]) -> list[Path]:
+    """Return the files of cases that paths stand for: a folder's ``*_test.yaml``, by name.
+
+    A rules file stands for the cases beside it. Raises InputError if there are none.
+    """
+    return [file for path in paths for file in _find(path)]
+
+
+def _find(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(
+            file for file in path.iterdir() if file.suffix in SUFFIXES and file.stem.endswith(TESTS)
+        )
+        if not found:
+            raise InputError("the folder holds no test cases (*_test.yaml)", str(path))
+        return found
+    if path.stem.endswith(TESTS):
+        return [path]
+    beside = path.with_name(path.stem + TESTS + path.suffix)
+    if not beside.exists():
+        raise InputError(f"no test cases beside it ({beside.name})", str(path))
+    return [beside]
 
 
 def read_cases(path: Path) -> CaseFile:
@@ -102,7 +121,7 @@ class _Reader:
             raise self._error(f"'{key}' must be a text or a list of texts", node)
         return texts
 
-    def _case(self, node: AnyNode, given: MappingType[str, Any]) -> Case:
+    def _case(self, node: AnyNode, given: collections.abc.Mapping[str, Any]) -> Case:
         if not isinstance(node, Mapping):
             raise self._error("a case is a mapping: '- name: …', 'event: …', 'fires: …'", node)
         self._known(node, ("name", "event", "fires", "silent", "output"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from agent.language.ruleset import List, Macro, Rule, RuleException, Ruleset
+from controller.rules.layout import one_line
 
 ADDED = "added"
 REMOVED = "removed"
@@ -110,8 +111,8 @@ def _list_details(old: List, new: List) -> list[Detail]:
 
 
 def _words(text: str) -> str:
-    """Return a condition with its blanks made alike: layout is no change."""
-    return " ".join(text.split())
+    """Return a condition laid out on one line: layout is no change."""
+    return one_line(text) or " ".join(text.split())
 
 
 def _reaching(change: Change, before: Ruleset, after: Ruleset) -> Change:
