@@ -182,18 +182,17 @@ def _attach(settings: program.Settings, shared: dict[str, int], *, base: bool, t
 
 
 def _answer(request: dict[str, Any], shared: dict[str, int]) -> tuple[dict[str, Any], list[int]]:
-    settings = program.Settings(
-        **{**request["settings"], "event_types": frozenset(request["settings"]["event_types"])}
-    )
-    mode, refusal = "typed", ""
-    try:
-        loader = _attach(settings, shared, base=request["base"], typed=True)
-    except (VerifierError, OSError) as error:
-        refusal, mode = str(error), "untyped"
+    given = {**request["settings"], "event_types": frozenset(request["settings"]["event_types"])}
+    settings = program.Settings(**given)
+    loader, refusal = None, "not asked for"
+    if settings.typed:
         try:
-            loader = _attach(settings, shared, base=request["base"], typed=False)
-        except VerifierError as second:
-            raise VerifierError(f"{second}; typed: {error}", second.log + getattr(error, "log", "")) from None
+            loader = _attach(settings, shared, base=request["base"], typed=True)
+        except (VerifierError, OSError) as error:
+            refusal = str(error)
+    mode = "untyped" if loader is None else "typed"
+    if loader is None:
+        loader = _attach(settings, shared, base=request["base"], typed=False)
     held = [fd for fd in loader.programs if fd not in loader.entries]
     counts = {"links": len(loader.links), "entries": len(loader.entries)}
     return {"ok": True, "mode": mode, "refusal": refusal, **counts}, [*loader.links, *loader.entries, *held]

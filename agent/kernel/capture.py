@@ -65,6 +65,7 @@ class Capture:
 
     ``own_pid_namespace``: only from processes that the agent's own pid namespace sees.
     ``ring_bytes``: memory between kernel and agent, rounded up to a power of two.
+    ``typed``: whether to try the typed tracepoint; without it, or where the kernel refuses it, the plain one.
     ``filter``: C source of ``static bool keep(struct call *c)``, see ``probe.c``.
     """
 
@@ -75,11 +76,13 @@ class Capture:
         own_pid_namespace: bool = False,
         ring_bytes: int = _RING,
         filter: str = KEEP_ALL,  # noqa: A002 - the word of the field
+        typed: bool = True,
     ) -> None:
         self._types = _checked(event_types)
         self._own = own_pid_namespace
         self._ring_bytes = max(4096, 1 << (ring_bytes - 1).bit_length())
         self._filter = filter
+        self._typed = typed
         self._maps: Maps | None = None
         self._ring: Ring | None = None
         self._base: list[int] = []
@@ -97,13 +100,14 @@ class Capture:
             generation = loader.load(self._settings(1), self._maps.fds, base=True)
             self._base, generation.links = generation.links[:2], generation.links[2:]
             self._generation = generation
+            self._source.processes.scan()
         except BaseException:
             self.close()
             raise
 
     def _settings(self, number: int) -> Settings:
         pidns = Path("/proc/self/ns/pid").stat().st_ino
-        return Settings(self._types, number, pidns, self._own, filter=self._filter)
+        return Settings(self._types, number, pidns, self._own, typed=self._typed, filter=self._filter)
 
     def _started(self) -> tuple[Maps, Ring, loader.Generation]:
         if self._maps is None or self._ring is None or self._generation is None:
@@ -161,6 +165,11 @@ class Capture:
         drops = maps.drops()
         drops["recursion"] = self._missed + _misses(generation)
         return Counters(self._source.count, drops, self._source.errors, ring.backlog())
+
+    @property
+    def last_error(self) -> str:
+        """What could not be decoded last, and why; empty if everything could."""
+        return self._source.last_error
 
     def close(self) -> None:
         """Stop. What was captured and not read is gone."""

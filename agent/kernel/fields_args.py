@@ -28,19 +28,11 @@ _NA = b"<NA>"
 _AT_FDCWD = -100
 _UNSIGNED = {"u32": ("<I", 4), "u64": ("<Q", 8), "s32": ("<i", 4)}
 _FMODE_CREATED = 1 << 20
-_OPEN_FLAGS = frozenset(
-    {
-        "open",
-        "openat",
-        "openat2",
-        "open_by_handle_at",
-        "dup3",
-        "pipe2",
-        "userfaultfd",
-        "inotify_init1",
-        "eventfd2",
-        "signalfd4",
-    }
+_NO_ACCESS = 3
+"""Access mode that is neither reading nor writing."""
+_OPENS = frozenset({"open", "openat", "openat2", "open_by_handle_at"})
+_DESCRIPTOR_FLAGS = frozenset(
+    {"dup3", "pipe2", "userfaultfd", "inotify_init1", "eventfd2", "signalfd4", "delete_module"}
 )
 _SIGNED = frozenset({"INT8", "INT16", "INT32", "INT64", "PID", "ERRNO", "FD"})
 _WIDTH = {"8": 0xFF, "16": 0xFFFF, "32": 0xFFFFFFFF}
@@ -221,16 +213,14 @@ def _named(event: LiveEvent, type_: str, name: str, value: Any) -> bytes:  # noq
     return b""
 
 
-def _adapted(event: LiveEvent, type_: str, name: str, value: Any) -> Any:
+def _adapted(event: LiveEvent, type_: str, name: str, value: Any) -> Any:  # noqa: PLR0911 - one answer for each type
     """Return a number in the width and the coding in which rules see it."""
     if not isinstance(value, int):
         return value
-    if name == "flags" and event.type in _OPEN_FLAGS:
-        return (
-            open_flags_of(event)
-            if event.call.main is not None and "mode" in event.call.params
-            else open_flags(value)
-        )
+    if name == "flags" and event.type in _OPENS:
+        return open_flags_of(event)
+    if name == "flags" and event.type in _DESCRIPTOR_FLAGS:
+        return open_flags(value | _NO_ACCESS)
     if type_ in ("UID", "GID"):
         return -1 if value in (0xFFFFFFFF, -1) else value & 0xFFFFFFFF
     if type_ in ("FD", "PID") or (type_ in _SIGNED and name != "res"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from agent.kernel import layout
 from agent.kernel.live import FIELDS, field, keyed
-from agent.kernel.record import Ancestor, Identity
+from agent.kernel.record import Ancestor, Executed
 from agent.kernel.symbols import capabilities
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _a_name(ancestor: Ancestor) -> Value:
     return ancestor.comm
 
 
-def _a_identity(compute: Callable[[Identity], Value]) -> Callable[[Ancestor], Value]:
+def _a_identity(compute: Callable[[Executed], Value]) -> Callable[[Ancestor], Value]:
     return lambda ancestor: None if ancestor.identity is None else compute(ancestor.identity)
 
 

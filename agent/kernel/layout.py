@@ -99,7 +99,7 @@ IDENT = Layout(
 )
 """What a process was when it last executed a program. ``mode``, ``uid`` and ``gid`` are the executable's."""
 
-ANCESTOR = Layout("ancestor", "u64 start; u32 pid, vpid, sid, vsid, pgid, vpgid, tgid, pad; char comm[16]")
+ANCESTOR = Layout("ancestor", "u64 start; u32 pid, vpid, sid, vsid, pgid, vpgid, ns_pid, pad; char comm[16]")
 
 FD = Layout(
     "fdinfo",

@@ -7,6 +7,7 @@ import time
 from typing import Any, Callable
 
 from agent.context.containers import Containers
+from agent.context.processes import Processes
 from agent.context.users import Users
 from agent.event import Event, Subject, Value
 from agent.kernel import syscalls
@@ -146,6 +147,7 @@ class Source:
         self.boot_ns = _boot_time()
         self.users = Users()
         self.containers = Containers()
+        self.processes = Processes()
         self.previous_ns = 0
         self.first_ns = 0
         calls = syscalls.calls()
@@ -155,7 +157,7 @@ class Source:
         """Return the event of a record; None, counted, if it is no record."""
         self.count += 1
         try:
-            record = Record(data)
+            record = Record(data, self.processes.find)
             event = LiveEvent(self, record, self._calls[record.header.type], self.count)
         except Exception as error:  # noqa: BLE001 - a record that cannot be read must not end the loop
             self.failed("record", error)

@@ -43,7 +43,7 @@ struct scratch {
   u64 pos;
   struct sysdef def;
   u64 limit, begin, dentry, mnt, mnt_root, end;
-  u32 jobs_n, job, open, forget;
+  u32 jobs_n, job, open, forget, agent_level, pad;
   struct job jobs[JOBS];
 };
 
@@ -296,7 +296,8 @@ AI u32 pidns_at(u64 pid, u32 level, u64 *ns) {
 }
 
 // Number of a process in the agent's pid namespace, 0 if it cannot be seen from there.
-AI u32 number_for_agent(u64 pid, u32 tgid) {
+AI u32 number_for_agent(u64 pid, u32 tgid, u32 *at) {
+  *at = 0;
 #if AGENT_PIDNS == 4026531836U
   return tgid;
 #else
@@ -305,7 +306,10 @@ AI u32 number_for_agent(u64 pid, u32 tgid) {
   #pragma nounroll
   for (u32 i = 1; i < 32; i++) {
     if (i > level) return 0;
-    if (pidns_at(pid, i, &ns) == AGENT_PIDNS) return number_at(pid, i);
+    if (pidns_at(pid, i, &ns) == AGENT_PIDNS) {
+      *at = i;
+      return number_at(pid, i);
+    }
   }
   return 0;
 #endif
@@ -440,7 +444,7 @@ int on_sys_exit(u64 *ctx) {
   if (!def || !def->type) return 0;
   c.type = def->type;
   u64 pid = READ_AT(u64, GET(task, task_struct, group_leader) + O_task_struct_thread_pid);
-  u32 ns_pid = number_for_agent(pid, c.tgid);
+  u32 agent_level, ns_pid = number_for_agent(pid, c.tgid, &agent_level);
 #if AGENT_PIDNS_ONLY
   if (!ns_pid) return 0;
 #endif
@@ -458,6 +462,7 @@ int on_sys_exit(u64 *ctx) {
   V(s->pos) = 0;
   V(s->limit) = LIMIT;
   V(s->jobs_n) = 0;
+  V(s->agent_level) = agent_level;
   stages.call(ctx, 0);
   drop(DROP_STAGE);
   return 0;
@@ -482,19 +487,19 @@ AI u64 copy_ident(struct scratch *s, u64 p, u32 tgid) {
   return n;
 }
 
-AI void who(struct scratch *s) {
+AI void who(struct scratch *s) {  // begins the parts
   char *task = TASK();
   u32 tgid = bpf_get_current_pid_tgid() >> 32;
   u64 mm = GET(task, task_struct, mm), begin = V(s->pos), n = copy_ident(s, begin + 8, tgid);
-  if (n) close_part(s, begin, n, R_SELF, 0, 0);
-  else {
-    V(s->h.flags) |= R_NO_IDENT;
-    u64 exe = mm ? READ(mm, mm_struct, exe_file) : 0;
-    if (exe) {
-      add_job(s, AT(exe, file, f_path), R_EXE, 0);
-      add_args(s, mm);
-    }
+  if (!n && mm) {  // it was there before capture began
+    learn(s, task, tgid, R_LIVE);
+    V(s->pos) = 0;
+    V(s->limit) = LIMIT;
+    V(s->jobs_n) = 0;
+    n = copy_ident(s, begin + 8, tgid);
   }
+  if (n) close_part(s, begin, n, R_SELF, 0, 0);
+  else V(s->h.flags) |= R_NO_IDENT;
 #if WANT_ENV
   if (mm) {
     u64 from = READ(mm, mm_struct, env_start), to = READ(mm, mm_struct, env_end);
@@ -511,7 +516,10 @@ AI void who(struct scratch *s) {
     u64 begin = V(s->pos), pid = GET(parent, task_struct, thread_pid), signal = GET(parent, task_struct, signal);
     u32 level = READ(pid, pid, level);
     u64 group = signal_pid(signal, PIDTYPE_PGID), session = signal_pid(signal, PIDTYPE_SID);
-    struct ancestor a = {.tgid = number, .pid = number};
+    struct ancestor a = {.pid = number};
+    u32 agent_level = V(s->agent_level);
+    u64 ns = 0;
+    if (pidns_at(pid, agent_level, &ns) == AGENT_PIDNS) a.ns_pid = number_at(pid, agent_level);
     a.start = GET(parent, task_struct, start_boottime);
     a.vpid = number_at(pid, level);
     a.sid = number_at(session, 0);
@@ -736,9 +744,11 @@ int on_task_exit(u64 *ctx) {
   bool newest = c && (V(c->phase) ? V(c->generation) != GENERATION : V(c->generation) == GENERATION);
 #if WANT_PROCEXIT
   u64 pid = READ_AT(u64, GET(task, task_struct, group_leader) + O_task_struct_thread_pid);
-  u32 ns_pid = number_for_agent(pid, tgid), what = role();
+  u32 agent_level, ns_pid = number_for_agent(pid, tgid, &agent_level), what = role();
+  struct call call = {.type = EV_procexit, .task = task, .tgid = tgid, .tid = tid};
+  call.ident = (struct ident *)idents.lookup(&tgid);
   struct scratch *s = scratch_of_cpu();
-  if (s && (ns_pid || !AGENT_PIDNS_ONLY) && what != IDLE && emits(what, tid)) {
+  if (s && (ns_pid || !AGENT_PIDNS_ONLY) && what != IDLE && emits(what, tid) && keep(&call)) {
     fill_header(&s->h, task, EV_procexit, 0, ns_pid);
     s->h.args[0] = READ(task, task_struct, exit_code);
     #pragma unroll
@@ -746,6 +756,7 @@ int on_task_exit(u64 *ctx) {
     V(s->pos) = 0;
     V(s->limit) = LIMIT;
     V(s->jobs_n) = 0;
+    V(s->agent_level) = agent_level;
     who(s);
     V(s->forget) = last && newest;
     stages.call(ctx, 3);

@@ -27,6 +27,8 @@ class Settings:
     own_pid_namespace: bool = False
     environment: bool = True
     """Whether events carry the process's environment."""
+    typed: bool = True
+    """Whether to try the typed tracepoint before the plain one."""
     filter: str = KEEP_ALL
     """C source of ``static bool keep(struct call *c)``; ``struct call`` is described in probe.c."""
 

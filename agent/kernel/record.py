@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from functools import cached_property
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional, Protocol
 
 from agent.kernel import layout
 
@@ -63,6 +63,31 @@ def parts(data: bytes, position: int, end: int) -> dict[tuple[int, int], Part]:
     return found
 
 
+class Executed(Protocol):
+    """What a process executed, wherever it is known from."""
+
+    @property
+    def comm(self) -> bytes:
+        """Name of the program, 15 bytes at most."""
+
+    @property
+    def exe(self) -> bytes | None:
+        """Path of the program."""
+
+    @property
+    def args(self) -> bytes | None:
+        """All arguments, each ended by NUL."""
+
+
+Known = Callable[[int, int], Optional[Executed]]
+"""Finds a process that was there before capture: by its number for the agent and its start time."""
+
+
+def nobody(_ns_pid: int, _start_ns: int) -> Executed | None:
+    """Know no process."""
+    return None
+
+
 class Identity:
     """What a process was when it last executed a program."""
 
@@ -91,17 +116,26 @@ class Identity:
 class Ancestor:
     """A process above the one that made the call."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, known: Known) -> None:
         self.head: Any = read_ancestor(content)
         rest = content[layout.ANCESTOR.size :]
         identity = Identity(rest) if len(rest) >= layout.IDENT.size else None
         # The identity is copied without a lock: one of another process cannot be this one's.
-        self.identity = identity if identity and identity.head.tgid == self.head.tgid else None
+        if identity is not None and identity.head.tgid != self.head.pid:
+            identity = None
+        self.identity = _executed(identity, known, self.head.ns_pid, self.head.start)
 
     @cached_property
     def comm(self) -> bytes:
         """Name at the last exec, or the current one where that is not known."""
         return self.identity.comm if self.identity else text(self.head.comm)
+
+
+def _executed(identity: Identity | None, known: Known, ns_pid: int, start_ns: int) -> Executed | None:
+    """Return what a process executed: as the probe saw it, or as it was when capture began."""
+    if identity is None or identity.head.flags & layout.LIVE:
+        return known(ns_pid, start_ns) or identity
+    return identity
 
 
 class File:
@@ -147,9 +181,10 @@ def _unix_name(address: bytes, length: int) -> bytes:
 class Record:
     """One record."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, known: Known = nobody) -> None:
         self.data = data
         self.header: Any = read_header(data)
+        self._known = known
 
     @cached_property
     def _parts(self) -> dict[tuple[int, int], Part]:
@@ -177,26 +212,31 @@ class Record:
         return Identity(content) if content else None
 
     @cached_property
+    def executed(self) -> Executed | None:
+        """What the process last executed, as the probe saw it or as it was when capture began."""
+        return _executed(self.identity, self._known, self.header.ns_pid, self.header.start)
+
+    @property
     def comm(self) -> bytes:
         """Name of the program last executed."""
-        return self.identity.comm if self.identity else text(self.header.comm)
+        return self.executed.comm if self.executed else text(self.header.comm)
 
-    @cached_property
+    @property
     def exe(self) -> bytes | None:
         """Path of the program last executed."""
-        return self.identity.exe if self.identity else path(self.part(layout.EXE))
+        return self.executed.exe if self.executed else None
 
-    @cached_property
+    @property
     def args(self) -> bytes | None:
         """Arguments of the last exec, each ended by NUL."""
-        return self.identity.args if self.identity else self.content(layout.ARGS)
+        return self.executed.args if self.executed else None
 
     @cached_property
     def ancestors(self) -> tuple[Ancestor, ...]:
         """The processes above, the parent first."""
         found: list[Ancestor] = []
         while (content := self.content(layout.ANCESTOR_PART, len(found) + 1)) is not None:
-            found.append(Ancestor(content))
+            found.append(Ancestor(content, self._known))
         return tuple(found)
 
     @cached_property

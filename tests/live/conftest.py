@@ -8,6 +8,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,13 +19,20 @@ if TYPE_CHECKING:
     from agent.event import Event
 
 MARK = "tercel-live-test"
+LOGIN = 31337
+"""Login uid of the processes of an act, and of no other: the kernel hands it down to all descendants."""
+FILTER = """
+AI bool keep(struct call *c) {
+  return c->tgid == %d || GET(c->task, task_struct, loginuid) == %d;
+}
+"""
 
 
 def missing() -> str:
     """Why live tests cannot run here; empty if they can."""
     if os.geteuid() != 0:
         return "live tests need root"
-    if not os.path.exists("/sys/kernel/btf/vmlinux"):  # noqa: PTH110
+    if not Path("/sys/kernel/btf/vmlinux").exists():
         return "this kernel has no BTF"
     return ""
 
@@ -86,6 +94,7 @@ class Watch:
 
 def _child(function: Callable[[], None]) -> None:
     signal.alarm(20)
+    Path("/proc/self/loginuid").write_text(str(LOGIN))
     code = 0
     try:
         function()
@@ -106,7 +115,7 @@ def watch(event_types: frozenset[str]) -> Iterator[Watch]:
     """A capture for all tests of a module."""
     if reason := missing():
         pytest.skip(reason)
-    capture = Capture(event_types | {"openat"})
+    capture = Capture(event_types | {"openat"}, filter=FILTER % (os.getpid(), LOGIN))
     capture.start()
     yield Watch(capture)
     capture.close()
