@@ -70,7 +70,7 @@ def try_alerts(
     *,
     json: options.Json = False,
 ) -> None:
-    """Say what the playbooks would want about alerts. Nothing is done and nothing is stored."""
+    """Say what the playbooks would want about alerts, limits aside. Nothing is done and nothing is stored."""
     rules = _rules(files)
     found = [
         {"alert": line.get("rule"), "host": name, "rule": decision.rule.name, "mode": decision.rule.mode,
@@ -140,6 +140,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         },
         "actions": [vars(step) for step in rule.steps],
         "continue": rule.continues,
+        "limits": {name: vars(one) if one else None for name, one in vars(rule.limits).items()},
         "notifiers": list(rule.notifiers),
     }
 
@@ -153,6 +154,9 @@ def _show(rule: Rule) -> None:
     for key, wanted in value["match"].items():
         if wanted:
             say(f"  {key}: {_any(wanted)}")
+    for name, limit in vars(rule.limits).items():
+        if limit is not None:
+            say(f"  {name}: {', '.join(f'{key}={each}' for key, each in vars(limit).items())}")
     for number, step in enumerate(rule.steps, 1):
         given = ", ".join(f"{name}={each}" for name, each in step.parameters.items())
         say(f"  {number}. {step.name}: {step.responder} ({given})")

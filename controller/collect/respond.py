@@ -10,7 +10,7 @@ from controller.errors import HomeError
 from controller.release import Shelf
 from controller.respond import playbook
 from controller.respond.dispatch import Dispatcher
-from controller.respond.plan import plan_alerts
+from controller.respond.plan import Planner
 from controller.respond.source import PlaybookFile
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ class Response:
     """Plans actions for the recorder and sends them."""
 
     def __init__(self, dispatcher: Dispatcher, playbooks: Playbooks) -> None:
-        self._dispatcher, self._playbooks = dispatcher, playbooks
+        self._dispatcher, self._planner = dispatcher, Planner(playbooks)
 
     def plan(
         self, tx: Session, stored: Sequence[StoredAlert], groups: Collection[str], at_ns: int
     ) -> list[NewAction]:
         """Store the decisions about alerts of one host; return the actions to send."""
-        return plan_alerts(tx, stored, groups, self._playbooks, at_ns)
+        return self._planner.plan(tx, stored, groups, at_ns)
 
     def send(self, wanted: Sequence[NewAction]) -> None:
         """Send actions that are stored."""

@@ -1,8 +1,8 @@
 """The blocks of a playbook file: their keys and types, and how a later block changes an earlier one.
 
 The shape is Falco Talon's (``- action:`` and ``- rule:`` blocks), and so is the merging: blocks
-of one name are one; a later single value replaces, a later list or mapping adds. ``mode`` and
-``hosts`` are ours; a later ``hosts`` replaces, so that a file for one site can narrow.
+of one name are one; a later single value replaces, a later list or mapping adds. ``mode``, ``hosts``,
+``threshold``, ``dedup`` and ``budget`` are ours; a later one replaces, so that a site's file can narrow.
 """
 
 from __future__ import annotations
@@ -46,6 +46,28 @@ class MatchBlock(_Model):
     output_fields: list[Group] = []
 
 
+class ThresholdBlock(_Model):
+    """``threshold:`` of a rule."""
+
+    alerts: int = Field(ge=1, le=10_000)
+    seconds: float = Field(gt=0, le=86_400)
+
+
+class DedupBlock(_Model):
+    """``dedup:`` of a rule."""
+
+    seconds: float = Field(gt=0, le=30 * 86_400)
+    key: list[str] = []
+
+
+class BudgetBlock(_Model):
+    """``budget:`` of a rule."""
+
+    seconds: float = Field(gt=0, le=30 * 86_400)
+    host: int | None = Field(None, ge=0)
+    fleet: int | None = Field(None, ge=0)
+
+
 class RuleBlock(_Model):
     """``- rule:`` at the top of a file."""
 
@@ -58,6 +80,9 @@ class RuleBlock(_Model):
     notifiers: list[str] = []
     mode: Literal["shadow", "approve", "enforce"] | None = None
     hosts: Group | None = None
+    threshold: ThresholdBlock | None = None
+    dedup: DedupBlock | None = None
+    budget: BudgetBlock | None = None
 
 
 B = TypeVar("B", ActionBlock, RuleBlock)
@@ -182,6 +207,13 @@ def _shifted(path: Path, shift: dict[str, int]) -> Path:
 
 _FALCO = {"macro", "list", "condition", "required_engine_version"}
 """Keys of a rules file's items."""
+_INNER: dict[str, type[BaseModel]] = {
+    "match": MatchBlock,
+    "actions": ActionBlock,
+    "threshold": ThresholdBlock,
+    "dedup": DedupBlock,
+    "budget": BudgetBlock,
+}
 _KINDS = {
     "string_type": "must be text",
     "list_type": "must be a list",
@@ -190,7 +222,7 @@ _KINDS = {
     "missing": "is missing",
     "string_too_short": "must not be empty",
 }
-_LATER = {"ttl", "budget", "threshold", "dedup", "evidence", "on_failure", "run", "condition"}
+_LATER = {"ttl", "evidence", "on_failure", "run", "condition"}
 
 
 def _problem(error: ErrorDetails, block: Block, model: type[BaseModel]) -> Problem:
@@ -211,10 +243,7 @@ def _problem(error: ErrorDetails, block: Block, model: type[BaseModel]) -> Probl
 def _spelling(name: str, path: Path, model: type[BaseModel]) -> str:
     if name in _LATER:
         return "it does not exist yet"
-    if "match" in path:
-        model = MatchBlock
-    elif "actions" in path:
-        model = ActionBlock
+    model = next((inner for key, inner in _INNER.items() if key in path[:-1]), model)
     known = [field.alias or key for key, field in model.model_fields.items()]
     near = get_close_matches(name, known, 1)
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"

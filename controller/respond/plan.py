@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from controller.respond.decide import Decision, decide
+from controller.respond.limits import Memory
 from controller.respond.playbook import ENFORCE, Rule
 from controller.store import actions
 from controller.store.actions import Action, NewAction, Transition
@@ -21,27 +22,46 @@ Book = Callable[[str | None], Sequence[Rule]]
 """Gives the playbook rules of a release, by its id; ``None`` for an alert that no release raised."""
 
 
-def plan_alerts(
-    tx: Session, alerts: Sequence[StoredAlert], groups: Collection[str], book: Book, at_ns: int
-) -> list[NewAction]:
-    """Store what the playbooks want about alerts of one host; return what is to be sent, in order.
+class Planner:
+    """Stores what the playbooks want about alerts. For one thread."""
 
-    Call it in the transaction that stores the alerts: then no alert is without its decisions. Of an enforced
-    rule the first step is stored, each other step together with the end of the one before it.
-    Of a rule in shadow mode every step is stored, and none is returned.
-    """
-    wanted: list[NewAction] = []
-    for alert in alerts:
-        record = alert.record
-        for decision in decide(record.line, record.host, groups, book(record.release)):
-            enforced = decision.rule.mode == ENFORCE
-            if enforced and decision.number > 0:
-                continue
-            action = new_action(decision, record)
-            stored = actions.plan(tx, action, at_ns=at_ns, who=WHO, why=_why(decision))
-            if stored and enforced:
+    def __init__(self, book: Book) -> None:
+        self._book, self._memory = book, Memory()
+
+    def plan(
+        self, tx: Session, stored: Sequence[StoredAlert], groups: Collection[str], at_ns: int
+    ) -> list[NewAction]:
+        """Store the decisions about alerts of one host; return the actions to send, in order.
+
+        Call it in the transaction that stores the alerts: then no alert is without its decisions. Of an
+        enforced rule the first step is stored, each other step together with the end of the one before
+        it. Of a rule in shadow mode every step is stored, and none is returned.
+        """
+        wanted: list[NewAction] = []
+        for alert in stored:
+            record = alert.record
+            decisions = decide(record.line, record.host, groups, self._book(record.release))
+            for rule in dict.fromkeys(one.rule.name for one in decisions):
+                steps = [one for one in decisions if one.rule.name == rule]
+                wanted += self._plan_rule(tx, steps, alert, at_ns)
+        return wanted
+
+    def _plan_rule(
+        self, tx: Session, steps: Sequence[Decision], alert: StoredAlert, at_ns: int
+    ) -> list[NewAction]:
+        verdict = self._memory.judge(tx, steps[0].rule, alert, at_ns)
+        if not verdict.acts and not verdict.refusal:
+            return []
+        enforced = steps[0].rule.mode == ENFORCE
+        wanted = []
+        for decision in steps[:1] if enforced or verdict.refusal else steps:
+            action = new_action(decision, alert.record)
+            fresh = actions.plan(tx, action, at_ns=at_ns, who=WHO, why=_why(decision))
+            if fresh and verdict.refusal:
+                actions.move(tx, action.key, Transition("refused", at_ns, WHO, verdict.refusal))
+            elif fresh and enforced:
                 wanted.append(action)
-    return wanted
+        return wanted
 
 
 def plan_next(

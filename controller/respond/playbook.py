@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import PurePath
@@ -20,6 +20,7 @@ from controller.respond.blocks import (
     combine_parameters,
     gather,
 )
+from controller.respond.limits import Budget, Dedup, Limits, Threshold
 from controller.respond.match import Match, Priority
 from controller.respond.source import ERROR, WARNING, Place, PlaybookFile, Problem, read
 from responders.registry import RESPONDERS
@@ -63,6 +64,7 @@ class Rule:
     """Whether the rules after it are looked at when it matches."""
     steps: tuple[Step, ...]
     notifiers: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     def is_for(self, host: str, groups: Collection[str]) -> bool:
         """Whether it is for a host that is in these groups."""
@@ -143,6 +145,7 @@ class _Resolver:
             continues=_boolean(block.continue_, default=True),
             steps=steps,
             notifiers=tuple(block.notifiers),
+            limits=_limits(block),
         )
         self._check_reach(rule, merged)
         return rule
@@ -282,6 +285,15 @@ class _Resolver:
             except ValueError as error:
                 fix = "write tag, tag" if key == "tags" else 'write field=value, field!="value"'
                 self._error(merged.place("match", key, number), str(error), fix)
+
+
+def _limits(block: RuleBlock) -> Limits:
+    threshold, dedup, budget = block.threshold, block.dedup, block.budget
+    return Limits(
+        threshold=Threshold(threshold.alerts, threshold.seconds) if threshold else None,
+        dedup=Dedup(dedup.seconds, tuple(dedup.key)) if dedup else None,
+        budget=Budget(budget.seconds, budget.host, budget.fleet) if budget else None,
+    )
 
 
 def _boolean(value: bool | str | None, *, default: bool) -> bool:  # noqa: FBT001 - a value, no switch

@@ -134,6 +134,15 @@ def expiring(tx: Session, host: str) -> list[Action]:
     return [_record(row) for row in tx.scalars(query) if row.parameters.get("ttl")]
 
 
+def of_rule(tx: Session, rule: str, *, since_ns: int) -> list[Action]:
+    """Return the actions that a playbook's rule wanted since then, oldest first."""
+    planned = select(TransitionRow.action_id).where(
+        TransitionRow.state == "planned", TransitionRow.at_ns > since_ns
+    )
+    query = select(ActionRow).where(ActionRow.rule == rule, ActionRow.id.in_(planned)).order_by(ActionRow.id)
+    return [_record(row) for row in tx.scalars(query)]
+
+
 def latest(
     tx: Session,
     *,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from agent.respond.journal import Journal
 from agent.respond.policy import Policy
 from agent.respond.runner import Host, Runner
+from controller.home import Home
+from controller.store import Store
 from responders.system import Linux
 
 from .helpers import Json, Spawn, kill_request, subject_of
@@ -69,3 +72,17 @@ def kill(runner: Runner, system: Linux) -> Callable[..., Json]:
         return runner.run(kill_request(subject_of(process, system.ticks_per_second), **parameters))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A controller's folder with an empty store: making one anew takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "home"
+    Store.open(Home.open_at(path)).close()
+    return path
+
+
+@pytest.fixture
+def store(empty_home: Path, tmp_path: Path) -> Iterator[Store]:
+    with Store.open(Home.open_at(shutil.copytree(empty_home, tmp_path / "home"))) as store:
+        yield store

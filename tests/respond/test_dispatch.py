@@ -16,10 +16,9 @@ from agent.respond.request import Request
 from agent.respond.runner import Runner
 from agent.wire import Message
 from controller.errors import LinkError
-from controller.home import Home
 from controller.respond import dispatch
 from controller.respond.dispatch import Dispatcher
-from controller.respond.plan import Book, plan_alerts
+from controller.respond.plan import Book, Planner
 from controller.respond.playbook import load
 from controller.respond.source import PlaybookFile
 from controller.store import Store, actions, alerts
@@ -66,12 +65,6 @@ class FakeLink:
             future.set_exception(LinkError("web1", "cut"))
         else:
             future.set_result((answer, b""))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Home.open_at(tmp_path / "home")) as store:
-        yield store
 
 
 @pytest.fixture
@@ -124,7 +117,7 @@ def _alert(store: Store, pid: int, book: Book, seq: int = 1, **changes: Any) -> 
     )
     with store.write() as tx:
         stored = alerts.add(tx, [record], stored_ns=5)
-        return plan_alerts(tx, stored, ["web"], book, 6)
+        return Planner(book).plan(tx, stored, ["web"], 6)
 
 
 def _stored(store: Store) -> list[Action]:
