@@ -26,7 +26,6 @@ from agent.language.source import RulesFile
 from agent.language.tree import And
 
 _TIMEOUT_S = 120
-_CHILD = "from agent.daemon.loading import answer; answer()"  # not -m: its classes would be __main__'s
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def prepare_in_child(source: Source) -> Prepared:
     """Do :func:`prepare` in a child process. Raises LoadError; RuntimeError if the child fails."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     child = subprocess.run(
-        [sys.executable, "-c", _CHILD],
+        [sys.executable, "-m", "agent.daemon.load_child"],
         input=pickle.dumps(source),
         capture_output=True,
         env=environment,
@@ -126,17 +125,6 @@ def prepare_in_child(source: Source) -> Prepared:
     if not isinstance(result, Prepared):
         raise TypeError(f"the process that loads rules answered with {type(result).__name__}")
     return result
-
-
-def answer() -> None:
-    """Be the child of :func:`prepare_in_child`."""
-    source = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - our own parent wrote it
-    result: Prepared | LoadError
-    try:
-        result = prepare(source)
-    except LoadError as error:
-        result = error
-    sys.stdout.buffer.write(pickle.dumps(result, pickle.HIGHEST_PROTOCOL))
 
 
 def _rules_files(source: Source, config: Config, findings: list[Finding]) -> list[RulesFile]:
