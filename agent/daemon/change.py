@@ -61,7 +61,7 @@ class Changer:
             engine = Engine.build(prepared.ruleset, self._engine_settings(prepared.config))
             types, vain = capturing.split(engine)
             own = own_pid_namespace or prepared.config.tercel.own_pid_namespace
-            state = State(prepared, engine, vain, time.time_ns())
+            state = State(prepared, engine, vain)
             if becomes_current and source.release is not None:
                 self._with_link(source.release, lambda: self._recapture(types, own=own))
             else:
@@ -117,6 +117,7 @@ class Changer:
     def _put(self, running: Running, state: State) -> Sequence[Queued]:
         old = self._pipeline.running.outputs
         self._pipeline.running = running
+        state.since_ns = time.time_ns()
         self.state = state
         return old
 

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent import config as configuration
 from agent import release
-from agent.config import Config, ConfigError
+from agent.config import Config, ConfigError, Problem, settings
 from agent.daemon.sources import Source
 from agent.language.diagnostic import Diagnostic
 from agent.language.ruleset import Ruleset
@@ -82,10 +81,11 @@ def prepare(source: Source, *, keep_trees: bool = False) -> Prepared:
 
     ``keep_trees``: keep what only descriptions of rules need.
     """
-    from agent.language import load  # lark is needed only here
+    from agent.config.read import read as read_config  # YAML and lark are needed only here
+    from agent.language.load import load
 
     try:
-        read = configuration.read(source.config, source.options, os.environ)
+        read = read_config(source.config, source.options, os.environ)
     except ConfigError as error:
         raise LoadError(tuple(_of_problem(each) for each in error.problems)) from None
     findings = [_of_problem(each) for each in read.problems]
@@ -170,7 +170,7 @@ def _selections(config: Config) -> list[Selection]:
     return [Selection(enable, able.rule, able.tag) for enable, able in chosen if able is not None]
 
 
-def _append(entry: configuration.settings.AppendOutput) -> AppendOutput:
+def _append(entry: settings.AppendOutput) -> AppendOutput:
     fields = []
     for extra in entry.extra_fields:
         if isinstance(extra, dict):
@@ -187,7 +187,7 @@ def _append(entry: configuration.settings.AppendOutput) -> AppendOutput:
     )
 
 
-def _of_problem(problem: configuration.Problem) -> Finding:
+def _of_problem(problem: Problem) -> Finding:
     place = problem.place
     return Finding(problem.severity, place.file, place.line, place.column, "", problem.message)
 

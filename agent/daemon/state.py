@@ -17,14 +17,14 @@ from agent.outputs.spool import Losses
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class State:
     """What was last loaded."""
 
     prepared: Prepared
     engine: Engine
     vain: Vain
-    since_ns: int
+    since_ns: int = 0
     """Wall-clock time from which on it runs."""
 
     def report(self) -> None:

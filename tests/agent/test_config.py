@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import config
+from agent.config import read as reading
 from agent.config import settings as config_settings
 from agent.config.environment import expand
 from agent.config.option import key_path
@@ -18,10 +19,10 @@ FALCO = Path(os.environ.get("TERCEL_FALCO_DATA", Path(__file__).parents[3] / "sh
 
 def read(
     folder: Path, text: str, options: tuple[str, ...] = (), environment: dict[str, str] | None = None
-) -> config.Loaded:
+) -> reading.Loaded:
     file = folder / "falco.yaml"
     file.write_text(text)
-    return config.read(file, options, environment)
+    return reading.read(file, options, environment)
 
 
 def errors(folder: Path, text: str, *options: str) -> str:
@@ -91,7 +92,7 @@ def test_aliases_cannot_make_a_document_explode(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(config.ConfigError, match=r"nothing\.yaml: error: cannot be read"):
-        config.read(tmp_path / "nothing.yaml")
+        reading.read(tmp_path / "nothing.yaml")
 
 
 def test_an_unknown_key_warns(tmp_path: Path) -> None:
@@ -211,6 +212,6 @@ def test_the_main_file_cannot_include_itself_nor_others_nest(tmp_path: Path) -> 
 def test_the_file_that_falco_ships_is_accepted() -> None:
     if not FALCO.exists():
         pytest.skip(f"Falco's data is not at {FALCO}: set TERCEL_FALCO_DATA")
-    loaded = config.read(FALCO / "falco.yaml")
+    loaded = reading.read(FALCO / "falco.yaml")
     assert loaded.config.rules_files[0] == "/etc/falco/falco_rules.yaml"
     assert [each for each in loaded.problems if "unknown" in each.message] == []
