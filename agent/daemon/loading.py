@@ -82,7 +82,7 @@ def prepare(source: Source, *, keep_trees: bool = False) -> Prepared:
     ``keep_trees``: keep what only descriptions of rules need.
     """
     from agent.config.read import read as read_config  # YAML and lark are needed only here
-    from agent.language.load import load
+    from agent.language import load
 
     try:
         read = read_config(source.config, source.options, os.environ)

@@ -21,9 +21,8 @@ from agent.compiler.transformers import transformer
 from agent.event import Event
 from agent.fields.catalogue import CATALOGUE, FieldInfo
 from agent.fields.types import Type
-from agent.language import typed
+from agent.language import load, typed
 from agent.language.event_types import EventTypes
-from agent.language.load import load
 from agent.language.output import OutputError, parse_output
 from agent.language.parser import parse
 from agent.language.settings import AppendOutput, ExtraField, LoadSettings, Selection
