@@ -26,7 +26,6 @@ from agent.fields.resolve import resolve
 from agent.language import typed
 from agent.language.check import check
 from agent.language.errors import ConditionError
-from agent.language.parser import parse
 
 NO_VALUE = b"<NA>"
 """What a missing value prints."""
@@ -130,6 +129,8 @@ def _placeholder(text: bytes, percent: int, catalogue: Catalogue) -> tuple[Place
 
 def _transformer(text: bytes, at: int, catalogue: Catalogue) -> tuple[typed.Expression, int]:
     """Read a transformer, as the condition that it has a value."""
+    from agent.language.parser import parse  # lark: memory that an agent without such outputs must not spend
+
     end = _closing(text, at)
     brackets = _BRACKETS.match(text, end)
     if brackets and text.startswith(b"getopt(", at):
