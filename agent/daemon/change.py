@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +26,14 @@ from agent.paths import Paths
 _BATCH = 2000
 """Events handled before the loop looks at anything else."""
 _DRAIN_S = 5.0
+
+
+def give_back_memory() -> None:
+    """Return what a change left behind to the kernel: the C library keeps it otherwise."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
+    if trim is not None:
+        trim(0)
 
 
 class Changer:
@@ -67,7 +77,9 @@ class Changer:
             else:
                 self._recapture(types, own=own)
             self._swap(state)
-        log.follow(prepared.config)
+            del prepared, engine
+        give_back_memory()
+        log.follow(state.prepared.config)
         state.report()
         return state
 

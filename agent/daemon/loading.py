@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent import release
 from agent.config import Config, ConfigError, Problem, settings
 from agent.daemon.sources import Source
 from agent.language.diagnostic import Diagnostic
@@ -81,6 +80,7 @@ def prepare(source: Source, *, keep_trees: bool = False) -> Prepared:
 
     ``keep_trees``: keep what only descriptions of rules need.
     """
+    from agent import release  # archives and digests, the same
     from agent.config.read import read as read_config  # YAML and lark are needed only here
     from agent.language import load
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent import release
 from agent.paths import Paths
 
+CONFIG = "falco.yaml"
+"""``agent.release.CONFIG``, without what else that module needs to be imported."""
 _CURRENT = Path("/etc/tercel/current")
 
 
@@ -46,7 +47,7 @@ def of_release(paths: Paths, folder: Path, base: Source | None = None) -> Source
     """
     base = base or Source(Path())
     current = (_CURRENT, paths.current)
-    return replace(base, config=folder / release.CONFIG, release=folder, current=current)
+    return replace(base, config=folder / CONFIG, release=folder, current=current)
 
 
 def current_release(paths: Paths) -> Path | None:

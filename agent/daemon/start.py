@@ -14,11 +14,10 @@ from agent import control
 from agent.daemon import systemd
 from agent.daemon.instance import AlreadyRunningError, running
 from agent.daemon.loading import LoadError
-from agent.daemon.sources import Source, current_release, of_release
+from agent.daemon.sources import CONFIG, Source, current_release, of_release
 from agent.daemon.terminal import complain, say
 from agent.outputs.spool import SpoolError
 from agent.paths import Paths
-from agent.release import CONFIG
 
 _START_S = 90.0
 _STOP_S = 30.0
