@@ -95,7 +95,8 @@ def _goes_along(path: Path) -> bool:
         return False
     if path.parts[0].endswith(".dist-info"):
         return "licenses" in path.parts or path.name.startswith(("LICENSE", "NOTICE"))
-    return path.suffix in {".py", ".lark", ".pem"}
+    # No certificates: a host trusts those of its own system, which are kept up to date.
+    return path.suffix in {".py", ".lark"}
 
 
 def _pack(files: dict[str, bytes]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import ssl
 from dataclasses import dataclass
 from typing import Callable
 
@@ -100,4 +101,6 @@ def authorities(ca_cert: str, ca_bundle: str, ca_path: str) -> bool | str:
     for place in (ca_cert, ca_bundle, ca_path):
         if place and os.path.exists(place):  # noqa: PTH110 - a setting, not a path of ours
             return place
-    return True
+    system = ssl.get_default_verify_paths()
+    # Not certifi's: the archive that installs the agent leaves that file out, and hosts have their own.
+    return system.cafile or system.capath or True

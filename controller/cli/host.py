@@ -86,10 +86,8 @@ def install_command(
     if json:
         print_json(rows)
     else:
-        table(
-            ("host", "result", "version", "notes"),
-            [(*list(row.values())[:3], "; ".join(row["notes"])) for row in rows],
-        )
+        columns = ("host", "result", "version", "what was done last")
+        table(columns, [(*list(row.values())[:3], (row["notes"] or [""])[-1]) for row in rows])
     if any(outcome.value is None for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -154,6 +152,6 @@ def _row(outcome: Outcome[Fitness]) -> tuple[object, ...]:
         ".".join(map(str, facts.python)),
         facts.bcc or "no",
         ",".join(facts.runtimes) or "none",
-        f"{facts.clock_offset * 1000:+.0f} ms",
+        f"{facts.clock_offset * 1000:+.0f} ±{facts.clock_error * 1000:.0f} ms",
         facts.agent or "no",
     )

@@ -54,8 +54,8 @@ def build_command(
     )
     with Store.open(home) as store:
         built = build(home, store, options.inventory(inventory), sources)
-    for warning in built.warnings:
-        warn(warning)
+    if built.warnings:
+        warn(f"{len(built.warnings)} warning(s): `tercel rules check` and `tercel playbook check` show them")
     made = "built" if built.new else "nothing changed since"
     say(f"{made} release {built.entry.id} for {len(built.entry.configs)} host(s) from {_named(sources)}")
 

@@ -56,8 +56,8 @@ class StoredAlert:
 
     def to_line(self) -> str:
         """Return one line for people. It holds what attackers wrote: escape it before it is shown."""
-        record = self.record
-        return f"{iso(record.event_ns)} {record.host}: {self.priority}: {record.line.get('output')}"
+        line = self.record.line
+        return f"{self.record.host}: {line.get('output') or f'{iso(self.record.event_ns)} {self.rule}'}"
 
     def to_json(self) -> dict[str, Any]:
         """Falco's JSON line, and beside its keys a ``tercel`` object."""

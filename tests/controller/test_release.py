@@ -7,12 +7,12 @@ from textwrap import dedent
 import pytest
 
 from agent.release import engine_digest, unpack
-from controller.errors import HomeError, InputError, ReleaseBuildError
+from controller.errors import HomeError, InputError, ReleaseBuildError, StoreError
 from controller.home import Home
 from controller.inventory import Inventory, load
 from controller.release import Shelf, Sources, build
 from controller.release.template import RULES, Template
-from controller.store import Store
+from controller.store import Store, releases
 
 INVENTORY = """
     all:
@@ -86,6 +86,17 @@ def test_a_release_that_was_changed_on_disk_is_refused(
     (home.releases / entry.id / "rules/001-a.yaml").write_text("- list: names\n  items: []\n")
     with pytest.raises(HomeError, match="was changed after it was built"):
         Shelf(home.releases).get(entry.id)
+
+
+def test_rules_that_do_not_load_make_no_release(
+    home: Home, store: Store, inventory: Inventory, sources: Sources
+) -> None:
+    bad = write(sources.rules[0] / "c.yaml", "- rule: [\n")
+    with pytest.raises(ReleaseBuildError, match="no release") as caught:
+        build(home, store, inventory, sources)
+    assert str(caught.value).startswith(f"{bad}:")
+    with store.read() as tx, pytest.raises(StoreError, match="there is no release yet"):
+        releases.find(tx, None)
 
 
 def test_playbooks_that_do_not_load_make_no_release(
