@@ -34,7 +34,7 @@ def start_namesake(screen: Screen, host: Host, file: str) -> subprocess.Popen[st
     """Start the attacker's program on ``host``: it reads ``file`` and then waits for more of it, for ever."""
     run(screen, host, ["cp", "/usr/bin/tail", PROGRAM])
     argv = [PROGRAM, "-f", file]
-    screen.command([*argv, "&"], host.name)
+    screen.command(argv, host.name, background=True)
     return host.popen(argv)
 
 

@@ -61,9 +61,9 @@ class Controller:
         text = self.ask("alerts", "--json", "--rule", rule, "--limit", "1000000")
         return [json.loads(line) for line in text.splitlines()]
 
-    def start(self) -> None:
-        """Start ``tercel run``, which collects and responds until :meth:`stop`."""
-        self._screen.command(["tercel", "run", "&"])
+    def start(self, hosts: int) -> None:
+        """Start ``tercel run``, to collect and respond until :meth:`stop`; wait until it holds all hosts."""
+        self._screen.command(["tercel", "run"], background=True)
         with self.log.open("wb") as log:
             self._background = subprocess.Popen(
                 [TERCEL, "run"],
@@ -74,6 +74,11 @@ class Controller:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the demo, which stops it in order
             )
+        self._screen.wait("tercel run to hold every host", lambda: self._connected(hosts), 30, 0.1)
+
+    def _connected(self, hosts: int) -> bool | None:
+        self.check_running()
+        return True if self.log.read_text(errors="replace").count(": connected") >= hosts else None
 
     def check_running(self) -> None:
         """Raise DemoError if ``tercel run`` has ended."""

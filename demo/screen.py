@@ -42,10 +42,10 @@ class Screen:
         """Print a line."""
         self.console.print(Text(text, style=style))
 
-    def command(self, argv: Sequence[str], where: str = "") -> None:
-        """Print a command as it would be typed, and the host it runs on if it is not the controller."""
-        prompt = f"{where or 'controller'}# "
-        self.console.print(Text.assemble((prompt, "cyan"), (shlex.join(argv), "bold")))
+    def command(self, argv: Sequence[str], where: str = "controller", *, background: bool = False) -> None:
+        """Print a command as it would be typed, and where."""
+        text = shlex.join(argv) + (" &" if background else "")
+        self.console.print(Text.assemble((f"{where}# ", "cyan"), (text, "bold")))
 
     def good(self, text: str) -> None:
         """Print something that was checked and holds."""

@@ -88,7 +88,7 @@ class Demo:
         with self.screen.step(3, "The agent and release 1 go to each of them over SSH"):
             self.tercel.run("host", "install")
             self.release("the rules that ship")
-            self.tercel.start()
+            self.tercel.start(len(self.fleet.hosts))
 
     def release(self, description: str) -> None:
         """Build a release of the project and push it."""

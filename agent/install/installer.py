@@ -68,11 +68,14 @@ class Installer:
             places.respond,
             places.log.parent,
         )
-        for folder in (places.versions.parent, places.versions, *private):
+        wanted = (places.versions.parent, places.versions, *private)
+        missing = [folder for folder in wanted if not folder.is_dir()]
+        if missing:
+            self._did(f"made {len(missing)} folders")
+        for folder in wanted:
             mode = 0o700 if folder in private else 0o755
-            if not folder.is_dir():
-                folder.mkdir(mode=mode, parents=True)
-                self._did(f"made {folder}")
+            if folder in missing:
+                folder.mkdir(mode=mode, parents=True, exist_ok=True)
             if folder.stat().st_mode & 0o777 != mode:
                 folder.chmod(mode)
                 self._did(f"took rights of others off {folder}")
@@ -89,16 +92,14 @@ class Installer:
                     files[str(path.relative_to(self._folder))] = path.read_bytes()
         if any(_content(self._target / name) != content for name, content in files.items()):
             durable.folder(self._target, files)
-            self._did(f"put version {self.version} into {self._target}")
+            self._did("copied the agent")
 
     def _switch(self) -> None:
         link, wanted = self._paths.installed, f"versions/{self.version}"
         if not link.is_symlink() or os.readlink(link) != wanted:  # noqa: PTH115 - text is compared, not a path
             before = Path(os.readlink(link)).name if link.is_symlink() else None  # noqa: PTH115
             durable.symlink(link, wanted)
-            self._did(
-                f"switched from version {before} to {self.version}" if before else f"version {self.version}"
-            )
+            self._did(f"switched from version {before}" if before else "made it the version in use")
 
     @property
     def _argv(self) -> list[str]:

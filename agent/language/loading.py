@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.language.collector import Collector
@@ -16,6 +16,8 @@ from agent.language.selection import select
 from agent.language.settings import LoadSettings
 from agent.language.sink import FirstError, Sink
 from agent.language.source import RulesFile
+
+_UNUSED = frozenset({"LOAD_UNUSED_MACRO", "LOAD_UNUSED_LIST"})
 
 
 def load(files: Sequence[RulesFile], settings: LoadSettings | None = None) -> Loaded:
@@ -70,10 +72,19 @@ class _Loading:
         self.definitions = definitions
 
     def result(self) -> Loaded:
-        diagnostics = _once(item for file in self.files for item in file.diagnostics)
+        diagnostics = self._diagnostics()
         if self.failed:
             return Loaded(None, diagnostics, tuple(self.files))
         return Loaded(self._ruleset(), diagnostics, tuple(self.files))
+
+    def _diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Return what was found, each once: every file's compilation speaks of all files before it again.
+
+        Unused is what no file uses: what the last compilation says. A file's own result has Falco's view.
+        """
+        last = set(self.files[-1].diagnostics) if self.files else set()
+        found = dict.fromkeys(item for file in self.files for item in file.diagnostics)
+        return tuple(item for item in found if item.code not in _UNUSED or item in last)
 
     def _ruleset(self) -> Ruleset:
         plugins = self.settings.plugins
@@ -86,11 +97,6 @@ class _Loading:
             required_plugin_versions=required,
             plugins_missing=() if plugins is None else missing_plugins(required, plugins),
         )
-
-
-def _once(items: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Drop repetitions: every file's compilation speaks of the rules of all files before it again."""
-    return tuple(dict.fromkeys(items))
 
 
 def _macros(definitions: Definitions | None) -> tuple[Macro, ...]:
