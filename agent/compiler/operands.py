@@ -79,8 +79,7 @@ def ancestors(event: _Event, key: str) -> tuple[Any, ...] | None:
 def left_test(check: typed.Check) -> Test:
     """Return the test of what the left side loads, against constants."""
     if is_ancestor(check.left):
-        one = constant_test(check)
-        return lambda values: any(one(value) for value in values)
+        return _any_end(constant_test(check))
     if is_either(check.left):
         return _either_test(check)
     return constant_test(check)
@@ -103,7 +102,17 @@ def _single(check: typed.Check, constant: Any) -> Test:
 def _of_ends(op: str, one: Test) -> Test:
     if op == "!=":
         return lambda values: all(one(value) for value in values)
-    return lambda values: any(one(value) for value in values)
+    return _any_end(one)
+
+
+def _any_end(one: Test) -> Test:
+    def match(values: tuple[Any, ...]) -> bool:
+        for value in values:  # noqa: SIM110 - any() would take twice as long
+            if one(value):
+                return True
+        return False
+
+    return match
 
 
 def _any_of(tests: list[Test]) -> Test:

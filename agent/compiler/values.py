@@ -131,8 +131,13 @@ def in_networks(networks: Iterable[tuple[bytes, int]]) -> Test:
         shifts = wanted.setdefault(len(network), {})
         shifts.setdefault(bits - prefix, set()).add(int.from_bytes(network, "big") >> (bits - prefix))
 
+    families = {size: tuple(shifts.items()) for size, shifts in wanted.items()}
+
     def inside(address: bytes) -> bool:
         number = int.from_bytes(address, "big")
-        return any(number >> shift in prefixes for shift, prefixes in wanted.get(len(address), {}).items())
+        for shift, prefixes in families.get(len(address), ()):  # noqa: SIM110 - any() would take twice as long
+            if number >> shift in prefixes:
+                return True
+        return False
 
     return inside
