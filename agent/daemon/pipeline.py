@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from agent.alert import PRIORITIES, Alert
@@ -41,6 +42,7 @@ class Pipeline:
 
     def __init__(self, writer: spool.Writer, running: Running) -> None:
         self._writer = writer
+        self._boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self.running = running
         self.events = 0
         self.alerts = 0
@@ -74,6 +76,7 @@ class Pipeline:
             "release": self.running.release,
             "digest": self.running.digest,
             "alert": json_object(alert, _WHOLE),
-            "subject": alert.subject,
+            # A pid and a start time may come again after the next start of the host.
+            "subject": {**alert.subject, "boot_id": self._boot_id} if alert.subject else {},
             "t": times,
         }

@@ -24,6 +24,9 @@ from agent.daemon.state import State, status
 from agent.daemon.watchers import DropWatch, LossWatch
 from agent.outputs import spool
 from agent.paths import Paths
+from agent.respond import verbs as respond
+from agent.respond.expiry import Expiry
+from agent.respond.journal import JournalError
 from agent.wire import Refused
 
 _log = logging.getLogger(__name__)
@@ -69,12 +72,22 @@ class Service:
         try:
             self._writer = spool.Writer(self._paths.spool)
             self._writer.start()
+            over = threading.Event()
+            self._keep_times_to_live(over)
             try:
                 return self._serve()
             finally:
+                over.set()
                 self._writer.close()
         finally:
             instance.release()
+
+    def _keep_times_to_live(self, over: threading.Event) -> None:
+        """Undo actions when their time is over, until ``over`` is set. Detection goes on if that cannot be."""
+        try:
+            Expiry(respond.runner(self._paths.respond, self._paths.etc, self._paths.pid), over).start()
+        except JournalError as error:
+            _log.error("times to live of actions are not kept: %s", error)
 
     def _serve(self) -> int:
         self._loop = Loop(self._tick)
