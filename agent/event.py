@@ -76,5 +76,5 @@ class Subject(dict[str, Any]):
       (``task_struct.start_boottime``; ``/proc/<pid>/stat`` field 22 holds it in clock ticks)
     - ``exe``: path of the executable, ``exe_ino`` and ``exe_dev``: its inode and device
     - ``container_id``: full id of the container, absent on the host
-    - ``boot_id``: which start of the kernel this was (``/proc/sys/kernel/random/boot_id``); the daemon adds it
+    - ``boot_id``: which start of the kernel this was (``/proc/sys/kernel/random/boot_id``)
     """

@@ -83,7 +83,7 @@ class Service:
             instance.release()
 
     def _keep_times_to_live(self, over: threading.Event) -> None:
-        """Undo actions when their time is over, until ``over`` is set. Detection goes on if that cannot be."""
+        """Undo actions when their time is over, until ``over`` is set. Detection does not depend on it."""
         try:
             Expiry(respond.runner(self._paths.respond, self._paths.etc, self._paths.pid), over).start()
         except JournalError as error:
