@@ -15,91 +15,23 @@ import json
 import os
 import resource
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-FALCO = Path(os.environ.get("TERCEL_FALCO_DATA", ROOT.parent / "shared" / "falco"))
-TICKS = os.sysconf("SC_CLK_TCK")
+from harness import FALCO, ROOT, STABLE, running
+
 CLOSED_PORT = "1"
 
 FALCO_KEEPS = {"W1": 0.55, "W1p": 1.00, "W2": 0.85, "W3": 0.86, "W4": 0.78, "W1x2": 0.43}
 FALCO_CPU = {"W1": 7.9, "W1p": 1.03, "W2": 1.6, "W3": 2.25, "W4": 1.3}
 KEEP_BAR = {"W1": 0.84, "W1p": 1.00, "W2": 0.95, "W3": 0.96, "W4": 0.95, "W1x2": 0.80}
 CPU_BAR = {"W1": 0.1, "W1p": 0.05, "W2": 0.6, "W3": 0.1, "W4": 0.3}
-
-
-class Agent:
-    """A running ``tercel-agent`` with the upstream stable rules, under a root of its own."""
-
-    def __init__(self, folder: Path, rules: Path) -> None:
-        self.alerts = folder / "alerts.json"
-        self.folder = folder
-        config = folder / "falco.yaml"
-        config.write_text(
-            json.dumps(
-                {
-                    "rules_files": [str(rules)],
-                    "json_output": True,
-                    "stdout_output": {"enabled": False},
-                    "file_output": {"enabled": True, "keep_alive": True, "filename": str(self.alerts)},
-                }
-            )
-        )
-        self.environment = {**os.environ, "TERCEL_ROOT": str(folder / "root")}
-        started = time.monotonic()
-        with (folder / "agent.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [ROOT / ".venv/bin/tercel-agent", "run", "-c", config],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-            )
-        self._wait()
-        self.start_seconds = time.monotonic() - started
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 30
-        while not self.status():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"the agent did not start:\n{(self.folder / 'agent.log').read_text()}")
-            time.sleep(0.02)
-
-    def status(self) -> dict[str, object]:
-        """Return the engine part of ``tercel-agent status --json``, empty while it starts."""
-        done = subprocess.run(
-            [ROOT / ".venv/bin/tercel-agent", "status", "--json"],
-            env=self.environment,
-            capture_output=True,
-            check=False,
-        )
-        try:
-            return dict(json.loads(done.stdout)["engine"] or {})
-        except (ValueError, KeyError):
-            return {}
-
-    def cpu_seconds(self) -> float:
-        """CPU time of the daemon so far, user and system."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def rss_mb(self) -> float:
-        """Resident memory of the daemon in MB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
-
-    def stop(self) -> None:
-        """End the daemon and wait for it."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=30)
 
 
 @dataclass(frozen=True)
@@ -174,19 +106,8 @@ def workloads(program: Path, folder: Path, seconds: str) -> dict[str, Callable[[
     }
 
 
-@contextmanager
-def running_agent(folder: Path, rules: Path) -> Iterator[Agent]:
-    """Run an agent for the length of a with block."""
-    agent = Agent(folder, rules)
-    try:
-        yield agent
-    finally:
-        agent.stop()
-
-
 def measure(names: list[str], runs: dict[str, Callable[[], Sample]], rounds: int, folder: Path) -> list[Row]:
     """Run every workload without and with the agent, ``rounds`` times each."""
-    rules = FALCO / "rules" / "falco_rules.yaml"
     without: dict[str, list[Sample]] = {name: [] for name in names}
     with_agent: dict[str, list[Sample]] = {name: [] for name in names}
     cpu = dict.fromkeys(names, 0.0)
@@ -194,12 +115,12 @@ def measure(names: list[str], runs: dict[str, Callable[[], Sample]], rounds: int
     for _ in range(rounds):
         for name in names:
             without[name].append(runs[name]())
-        with running_agent(folder, rules) as agent:
+        with running(folder, STABLE) as agent:
             for name in names:
-                cpu_before, drops_before = agent.cpu_seconds(), dropped(agent)
+                cpu_before, drops_before = agent.cpu_seconds(), agent.dropped()
                 with_agent[name].append(runs[name]())
                 cpu[name] += agent.cpu_seconds() - cpu_before
-                drops[name] += dropped(agent) - drops_before
+                drops[name] += agent.dropped() - drops_before
             print(
                 f"agent: started in {agent.start_seconds:.2f} s, {agent.rss_mb():.1f} MB resident",
                 file=sys.stderr,
@@ -216,17 +137,9 @@ def measure(names: list[str], runs: dict[str, Callable[[], Sample]], rounds: int
     ]
 
 
-def dropped(agent: Agent) -> int:
-    """Events lost so far, for any reason."""
-    drops = agent.status().get("drops", {})
-    return sum(drops.values()) if isinstance(drops, dict) else int(str(drops))
-
-
 def show(rows: list[Row]) -> None:
     """Print the table, with the reference and the bar beside each figure."""
-    print(
-        f"{'':6}{'Falco keeps':>12}{'bar':>6}{'keeps':>8}{'Falco CPU':>11}{'bar':>6}{'CPU/10s':>9}{'drops':>7}"
-    )
+    print("      Falco keeps   bar   keeps  Falco CPU   bar  CPU/10s  drops")
     for row in rows:
         cpu = figure(FALCO_CPU.get(row.name), 11) + figure(CPU_BAR.get(row.name), 6)
         keeps = figure(FALCO_KEEPS[row.name], 12) + figure(KEEP_BAR[row.name], 6)
