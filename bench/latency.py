@@ -97,8 +97,9 @@ def storm(folder: Path, program: Path, seconds: float) -> None:
         alerts = settle(agent)
         took, cpu = time.monotonic() - started, agent.cpu_seconds() - before
         drops = agent.dropped()
+        rate = alerts / took
         print(
-            f"storm: {opens} opens in {seconds} s -> {alerts} alerts in {took:.1f} s ({alerts / took:.0f}/s, bar: 20000)"
+            f"storm: {opens} opens in {seconds} s, {alerts} alerts in {took:.1f} s: {rate:.0f}/s (bar: 20000)"
         )
         print(
             f"storm: {1e6 * cpu / max(alerts, 1):.0f} us of CPU each (Falco: 70-100), {drops} drops counted"
