@@ -5,14 +5,15 @@ import fcntl  # noqa: F401
 import os
 import pty
 import shutil
+import signal
 import socket
 import struct  # noqa: F401
 import subprocess
-import sys
 import time  # noqa: F401
 
 libc = ctypes.CDLL(None, use_errno=True)
 PYTHON = os.path.realpath("/usr/bin/python3")
+TAR = "import subprocess; subprocess.run(['./tar', '-c', \"open('%s')\"], stdin=subprocess.DEVNULL)"
 SHELL = "import subprocess; subprocess.run(['/bin/sh', '-c', 'true; true'])"
 
 
@@ -68,9 +69,14 @@ def ptrace(request: int, pid: int) -> None:
     libc.ptrace(request, pid, None, None)
 
 
-def sleeper() -> "subprocess.Popen[bytes]":
-    """A process to be traced."""
-    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+def with_sleeper(*requests: int) -> None:
+    """Make ptrace calls on a child that sleeps."""
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    for request in requests:
+        ptrace(request, pid)
+    os.kill(pid, signal.SIGKILL)
 
 
 def connected_socket() -> socket.socket:
@@ -120,3 +126,43 @@ def memfd_of(path: str) -> int:
     with open(path, "rb") as source:
         os.write(fd, source.read())
     return fd
+
+
+def cover(path: str) -> None:
+    """Cover a folder with an empty one, in a mount namespace of our own."""
+    own_mounts()
+    subprocess.run(["mount", "-t", "tmpfs", "none", path], check=True)
+
+
+def own_root(name: str) -> None:
+    """Leave for a root folder that has nothing but the empty folder ``name``."""
+    os.makedirs("root/" + name)
+    os.chroot("root")
+
+
+def tcp_to(address: str, port: int) -> None:
+    """Connect by TCP, without waiting for an answer."""
+    client = socket.socket()
+    client.settimeout(0)
+    client.connect_ex((address, port))
+
+
+def udp_to(address: str, port: int) -> str:
+    """Python code that connects a UDP socket."""
+    return f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(({address!r}, {port}))"
+
+
+def listen_on(address: str) -> str:
+    """Python code that accepts a connection of its own on ``address``."""
+    return (
+        f"import socket; s = socket.create_server(({address!r}, 0)); "
+        "c = socket.create_connection(s.getsockname()); s.accept()"
+    )
+
+
+def receive(data: bytes) -> str:
+    """Python code that receives ``data`` on a TCP connection of its own."""
+    return (
+        "import socket; s = socket.create_server(('127.0.0.1', 0)); "
+        f"c = socket.create_connection(s.getsockname()); s.accept()[0].send({data!r}); c.recv(100)"
+    )

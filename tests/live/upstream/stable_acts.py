@@ -1,35 +1,8 @@
-"""For every rule of the upstream stable ruleset: an act that must fire it, a near miss that must not.
+"""For every rule of the upstream stable ruleset: an act that must fire it, a near miss that must not."""
 
-An act is Python text that runs after prelude.py, in a process and an empty folder of its own.
-``container`` puts that process below a control group shaped like Docker's.
-"""
+from tests.live.upstream.act import WRITE_TRUNCATE, Act, pair
 
-from dataclasses import dataclass
-
-READ, WRITE_TRUNCATE = "os.O_RDONLY", "os.O_WRONLY | os.O_TRUNC | os.O_CREAT"
-
-
-@dataclass(frozen=True)
-class Act:
-    """What is done, and whether ``rule`` must fire."""
-
-    rule: str
-    fires: bool
-    code: str
-    container: bool = False
-    note: str = ""
-
-
-def pair(
-    rule: str, hit: str, miss: str, *, container: bool = False, miss_container: bool | None = None
-) -> list[Act]:
-    """Make an act and its near miss."""
-    near = container if miss_container is None else miss_container
-    return [
-        Act(rule, fires=True, code=hit, container=container),
-        Act(rule, fires=False, code=miss, container=near),
-    ]
-
+READ = "os.O_RDONLY"
 
 NOT_HERE = {
     "Contact K8S API Server From Container": "needs a name server that knows kubernetes.default.svc",
@@ -149,8 +122,8 @@ ACTS: list[Act] = [
     ),
     *pair(
         "PTRACE attached to process",
-        "s = sleeper(); ptrace(16, s.pid); ptrace(17, s.pid); s.kill(); s.wait()",
-        "s = sleeper(); ptrace(17, s.pid); s.kill(); s.wait()",
+        "with_sleeper(16)",
+        "with_sleeper(17)",
     ),
     *pair(
         "PTRACE anti-debug attempt",
