@@ -42,7 +42,7 @@ ACTS: list[Act] = [
     ),
     *pair(
         "Change namespace privileges via unshare",
-        "os.setuid(1); libc.unshare(0x10000000)",
+        "subprocess.run(['/usr/bin/unshare', '-n', 'true'], user=1)",
         "libc.unshare(0x04000000)",
         container=True,
     ),

@@ -14,6 +14,7 @@ import time  # noqa: F401
 libc = ctypes.CDLL(None, use_errno=True)
 PYTHON = os.path.realpath("/usr/bin/python3")
 TAR = "import subprocess; subprocess.run(['./tar', '-c', \"open('%s')\"], stdin=subprocess.DEVNULL)"
+SSH_TO = "import socket; s = socket.socket(); s.settimeout(0); s.connect_ex(('203.0.113.7', %d))"
 SHELL = "import subprocess; subprocess.run(['/bin/sh', '-c', 'true; true'])"
 
 

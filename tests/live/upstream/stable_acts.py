@@ -47,8 +47,8 @@ ACTS: list[Act] = [
     ),
     *pair(
         "System user interactive",
-        "python_as(\"sshd\", \"import os; os.setuid(1); os.execv('/bin/true', ['true'])\")",
-        "python_as(\"other\", \"import os; os.setuid(1); os.execv('/bin/true', ['true'])\")",
+        'python_as("sshd", "import subprocess; subprocess.run([\'/bin/true\'], user=1)")',
+        'python_as("other", "import subprocess; subprocess.run([\'/bin/true\'], user=1)")',
     ),
     *pair(
         "Terminal shell in container",
@@ -150,10 +150,8 @@ ACTS: list[Act] = [
     ),
     *pair(
         "Disallowed SSH Connection Non Standard Port",
-        'own_network("203.0.113.7")\nrun(program("ssh", PYTHON), "-c", '
-        "\"import socket; socket.socket().connect_ex(('203.0.113.7', 443))\")",
-        'own_network("203.0.113.7")\nrun(program("ssh", PYTHON), "-c", '
-        "\"import socket; socket.socket().connect_ex(('203.0.113.7', 22))\")",
+        'own_network("203.0.113.7")\nrun(program("ssh", PYTHON), "-c", SSH_TO % 443)',
+        'own_network("203.0.113.7")\nrun(program("ssh", PYTHON), "-c", SSH_TO % 22)',
     ),
     *pair(
         "Fileless execution via memfd_create",

@@ -138,7 +138,7 @@ def wait_for_sentinel(agent: "subprocess.Popen[bytes]", sentinel: Path, alerts: 
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         assert agent.poll() is None, log.read_text()
-        sentinel.touch()
+        sentinel.write_bytes(b"")
         if alerts.exists() and alerts.read_text().count('"Sentinel"') > seen:
             return
         time.sleep(0.1)
