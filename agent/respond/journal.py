@@ -10,6 +10,8 @@ One file of lines, appended and synced to disk: a checksum, a space, a JSON obje
 A key that is ``begun`` and not ``ended`` was interrupted, unless somebody holds its lock.
 Several processes share the file: it is locked while it is written, and a key is locked while
 its action runs. The kernel drops both locks when a process dies.
+
+When the file has grown large, what ended long ago is left out of a new one that takes its place.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import struct
 import threading
+import time
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,9 +35,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Json = dict[str, Any]
+_log = logging.getLogger(__name__)
 
 FILE = "journal"
 LOCKS = "locks"
+KEEP_NS = 30 * 86_400 * 10**9
+"""How long a key is remembered after its end, in nanoseconds: the controller asks within minutes."""
+LARGE = 16 * 1024 * 1024
+"""Size in bytes from which on the file is made anew."""
 _RECENT = 10_000  # more than any budget allows in its time
 
 
@@ -56,6 +65,14 @@ class Entry:
         """State before the act, with what became known while acting."""
         return {**(self.begun or {}).get("before", {}), **self.noted}
 
+    def lines(self) -> Iterator[Json]:
+        """Give the lines that say all of this."""
+        if self.begun is not None:
+            yield self.begun
+        if self.noted:
+            yield {"kind": "noted", "key": self.key, "values": self.noted}
+        yield from (one for one in (self.ended, self.undone) if one is not None)
+
     @property
     def expires_ns(self) -> int | None:
         """When its time to live ends (wall clock); ``None`` if it has none, has not begun or was undone."""
@@ -69,13 +86,12 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._path, self._locks = folder / FILE, folder / LOCKS
-        self._entries: dict[str, Entry] = {}
-        self._begun_ns: collections.deque[int] = collections.deque(maxlen=_RECENT)
-        self._offset = 0
         self._mutex = threading.Lock()
+        self._large = LARGE
+        self._file = -1
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._open()
             os.close(os.open(self._locks, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             _sync_folder(folder)
         except OSError as error:
@@ -84,6 +100,14 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+    def _open(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._entries: dict[str, Entry] = {}
+        self._begun_ns: collections.deque[int] = collections.deque(maxlen=_RECENT)
+        self._offset = 0
 
     @contextlib.contextmanager
     def locked(self, name: str) -> Iterator[None]:
@@ -129,17 +153,56 @@ class Journal:
                 os.ftruncate(self._file, self._offset)
                 raise JournalError(f"{self._path}: {error.strerror}") from None
             self._catch_up()
+            if self._offset > self._large:
+                self._renew()
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
         fcntl.flock(self._file, fcntl.LOCK_EX)
+        while self._replaced():
+            self._open()  # closing the old one gave its lock back
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        locked = self._file
         try:
             yield
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            if self._file == locked:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _replaced(self) -> bool:
+        """Whether another process has put a new file in the place of this one."""
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return True
+        own = os.fstat(self._file)
+        return (there.st_dev, there.st_ino) != (own.st_dev, own.st_ino)
+
+    def _renew(self) -> None:
+        """Leave out what ended long ago. Whatever goes wrong, the old file stays, whole."""
+        before = time.time_ns() - KEEP_NS
+        kept = [entry for entry in self._entries.values() if not _is_old(entry, before)]
+        new = self._path.with_suffix(".new")
+        try:
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                for entry in kept:
+                    _write(descriptor, b"".join(map(_line, entry.lines())))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            new.replace(self._path)
+            _sync_folder(self._path.parent)
+            self._open()
+            self._catch_up()
+        except OSError as error:
+            _log.error("the journal stays as large as it is: %s", error)
+        self._large = max(LARGE, 2 * self._offset)
 
     def _catch_up(self) -> None:
         """Take in the whole lines that were added since the last time, by whomever."""
+        if self._replaced():
+            self._open()
         while chunk := os.pread(self._file, 1 << 20, self._offset):
             end = chunk.rfind(b"\n") + 1
             if not end:
@@ -176,6 +239,11 @@ class Journal:
             entry.undone = value
         else:
             entry.ended = value
+
+
+def _is_old(entry: Entry, before_ns: int) -> bool:
+    last = entry.undone or entry.ended
+    return last is not None and last.get("ended_ns", 0) < before_ns and entry.expires_ns is None
 
 
 def _flock(start: int) -> bytes:

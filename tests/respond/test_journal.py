@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agent.respond import journal as module
 from agent.respond.journal import FILE, Journal, JournalError
 from agent.respond.policy import Policy
 from agent.respond.runner import Host, Runner
@@ -238,3 +239,45 @@ def test_the_journal_and_its_folder_are_roots_alone(tmp_path: Path) -> None:
     Journal(tmp_path / "respond").close()
     assert (tmp_path / "respond").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "respond" / FILE).stat().st_mode & 0o777 == 0o600
+
+
+def _fill(journal: Journal, name: str, number: int, ended_ns: int) -> None:
+    for n in range(number):
+        journal.append("begun", f"{name}-{n}", time_ns=1, before={}, responder="x" * 1000)
+        journal.append("noted", f"{name}-{n}", values={"processes": [n]})
+        journal.append("ended", f"{name}-{n}", state="done", result={}, started_ns=1, ended_ns=ended_ns)
+
+
+def test_a_large_journal_forgets_what_ended_long_ago_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LARGE", 20_000)
+    other = Journal(tmp_path)  # another process that has the old file open
+    journal = Journal(tmp_path)
+    journal.append("begun", "open-0", time_ns=1, before={})
+    journal.append("begun", "ttl-0", time_ns=1, before={}, expires_ns=5)
+    journal.append("ended", "ttl-0", state="done", result={}, started_ns=1, ended_ns=1)
+    _fill(journal, "new", 2, time.time_ns())
+    _fill(journal, "old", 20, 1)
+    assert (tmp_path / FILE).stat().st_size < 20_000
+    for reader in (journal, other, Journal(tmp_path)):
+        assert reader.find("old-0") is None
+        assert (entry := reader.find("new-1")) is not None
+        assert entry.before == {"processes": [1]}
+        assert reader.find("open-0") is not None
+        assert [one.key for one in reader.expiring()] == ["ttl-0"]
+    other.append("ended", "late-0", state="done", result={}, started_ns=1, ended_ns=2)
+    assert journal.find("late-0") is not None
+
+
+def test_processes_that_make_the_journal_anew_at_once_lose_nothing(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from agent.respond import journal\n"
+        "journal.LARGE = 5000; journal.KEEP_NS = 10**18\n"
+        "j = journal.Journal(Path(sys.argv[1]))\n"
+        "for n in range(60): j.append('ended', f'{sys.argv[2]}-{n}', result='y' * 300, ended_ns=10**18)\n"
+    )
+    writers = [subprocess.Popen([PYTHON, "-c", script, tmp_path, name]) for name in ("a", "b", "c")]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    journal = Journal(tmp_path)
+    assert all(journal.find(f"{name}-{n}") is not None for name in ("a", "b", "c") for n in range(60))
