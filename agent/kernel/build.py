@@ -148,7 +148,8 @@ class _Loader:
         entry = self._sys_exit_program("on_sys_exit")
         exit_stages = bpf.create_map(bpf.PROG_ARRAY, 4, 4, 4, name="exit_stages")
         if procexit:
-            self._set_stage(exit_stages, 3, self._plain_program("on_task_exit_paths"))
+            self._set_stage(exit_stages, 0, self._plain_program("on_who", exit_stages))
+            self._set_stage(exit_stages, 1, self._plain_program("on_task_exit_paths", exit_stages))
         task_exit = self._plain_program("on_task_exit", exit_stages)
         self.programs += [exit_stages, self._code.stages_fd]
         self.entries = [entry, task_exit]

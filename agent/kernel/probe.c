@@ -29,8 +29,10 @@
 #endif
 #define AT(p, S, F) ((u64)(p) + O_##S##_##F)
 
-#define COMPONENTS 192  // path components of all paths of an event, at most
-#define ANCESTORS 24
+#define COMPONENTS 256  // path components of all paths of an event, at most
+#define DEPTH 96        // of one path
+#define EXE_DEPTH 64    // of an executable's path
+#define ANCESTORS 40
 #define JOBS 8
 #define BUFFER (R_TEXT + 16384)
 #define LIMIT 0xc000  // no part begins beyond
@@ -43,7 +45,7 @@ struct scratch {
   u64 pos;
   struct sysdef def;
   u64 limit, begin, dentry, mnt, mnt_root, end;
-  u32 jobs_n, job, open, forget, agent_level, pad;
+  u32 jobs_n, job, open, forget, agent_level, depth;
   struct job jobs[JOBS];
 };
 
@@ -129,7 +131,7 @@ AI void add_job(struct scratch *s, u64 path, u8 kind, u8 slot) {
 
 // Turn all jobs into path parts. One loop for all, and its state in the map, so that the verifier can
 // prune: each pass takes one component, crosses one mount, or begins or ends a job.
-AI void run_jobs(struct scratch *s, char *task) {
+AI void run_jobs(struct scratch *s, char *task, int components) {
   u64 fs = GET(task, task_struct, fs), root = 0, root_mnt = 0;
   if (fs) {
     root = READ_AT(u64, fs + O_fs_struct_root + O_path_dentry);
@@ -138,7 +140,7 @@ AI void run_jobs(struct scratch *s, char *task) {
   V(s->job) = 0;
   V(s->open) = 0;
   #pragma nounroll
-  for (int i = 0; i < COMPONENTS; i++) {
+  for (int i = 0; i < components; i++) {
     u32 j = V(s->job);
     if (j >= V(s->jobs_n)) return;
     j &= JOBS - 1;
@@ -151,6 +153,7 @@ AI void run_jobs(struct scratch *s, char *task) {
       V(s->begin) = V(s->pos);
       V(s->pos) += 8;
       V(s->open) = 1;
+      V(s->depth) = 0;
     }
     u64 d = V(s->dentry), mnt = V(s->mnt);
     u32 end = 0;
@@ -164,7 +167,7 @@ AI void run_jobs(struct scratch *s, char *task) {
         V(s->mnt_root) = READ(parent + O_mount_mnt, vfsmount, mnt_root);
         continue;
       }
-    } else if (full(s)) end = R_TOO_DEEP;
+    } else if (V(s->depth) >= DEPTH || full(s)) end = R_TOO_DEEP;
     else {
       u64 parent = READ(d, dentry, d_parent);
       u64 name = READ_AT(u64, d + O_dentry_d_name + O_qstr_name);
@@ -173,11 +176,12 @@ AI void run_jobs(struct scratch *s, char *task) {
       if (n <= 0) end = R_UNREADABLE;
       else {
         V(s->pos) = p + n;
+        V(s->depth) += 1;
         if (!parent || parent == d) end = R_DETACHED;
         V(s->dentry) = parent;
       }
     }
-    if (end || i == COMPONENTS - 1) {
+    if (end || i == components - 1) {
       u64 begin = V(s->begin);
       close_part(s, begin, V(s->pos) - begin - 8, V(s->jobs[j].kind), V(s->jobs[j].slot), end ? end : R_TOO_DEEP);
       V(s->job) = j + 1;
@@ -239,7 +243,7 @@ AI void learn(struct scratch *s, char *task, u32 tgid, u32 flags) {
     id->layer = layer_of(inode, sb);
     id->readonly = (READ(sb, super_block, s_flags) & 1) || (READ(inode, inode, i_flags) & 8);
     add_job(s, AT(exe, file, f_path), R_EXE, 0);
-    run_jobs(s, task);
+    run_jobs(s, task, EXE_DEPTH);
     V(s->limit) = 4096;
     add_args(s, mm);
   }
@@ -500,6 +504,8 @@ AI void who(struct scratch *s) {  // begins the parts
   }
   if (n) close_part(s, begin, n, R_SELF, 0, 0);
   else V(s->h.flags) |= R_NO_IDENT;
+  u64 fs = GET(task, task_struct, fs);
+  if (fs) add_job(s, AT(fs, fs_struct, pwd), R_CWD, 0);
 #if WANT_ENV
   if (mm) {
     u64 from = READ(mm, mm_struct, env_start), to = READ(mm, mm_struct, env_end);
@@ -708,8 +714,7 @@ AI u64 cgroup_v1(u64 set, u32 index) {
 
 AI void finish(struct scratch *s) {
   char *task = TASK();
-  u64 set = GET(task, task_struct, cgroups), fs = GET(task, task_struct, fs);
-  u64 unified = READ(set, css_set, dfl_cgrp);
+  u64 set = GET(task, task_struct, cgroups), unified = READ(set, css_set, dfl_cgrp);
   add_cgroup(s, unified, 0);
 #ifdef CGROUP_V1_0
   u64 v1 = cgroup_v1(set, CGROUP_V1_0);
@@ -719,8 +724,7 @@ AI void finish(struct scratch *s) {
   u64 second = cgroup_v1(set, CGROUP_V1_1);
   if (second != unified && second != v1) add_cgroup(s, second, 2);
 #endif
-  if (fs) add_job(s, AT(fs, fs_struct, pwd), R_CWD, 0);
-  run_jobs(s, task);
+  run_jobs(s, task, COMPONENTS);
   u64 n = V(s->pos);
   MASK(n, 0xffff);
   if (V(s->h.flags) & R_TRUNCATED) drop(DROP_TRUNCATED);
@@ -757,9 +761,8 @@ int on_task_exit(u64 *ctx) {
     V(s->limit) = LIMIT;
     V(s->jobs_n) = 0;
     V(s->agent_level) = agent_level;
-    who(s);
     V(s->forget) = last && newest;
-    stages.call(ctx, 3);
+    stages.call(ctx, 0);
     drop(DROP_STAGE);
   }
 #endif

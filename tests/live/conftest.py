@@ -65,11 +65,7 @@ class Watch:
         _pid, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the act failed"
         self._settle()
-        return [
-            event
-            for event in self.events
-            if child == event["proc.pid"] or child in (event["proc.apid"] or ())
-        ]
+        return [event for event in self.events if event["user.loginuid"] == LOGIN]
 
     def _settle(self) -> None:
         """Everything that was written before now has been read."""
