@@ -141,7 +141,9 @@ class Capture:
         """Capture other event types, or with another filter, from now on.
 
         The next programs are attached before the running ones are dropped, and every event is
-        emitted by exactly one of them. Raises CaptureError; then all is as before.
+        emitted by exactly one of them. Takes seconds, since it compiles: call it in a thread of its
+        own and go on reading meanwhile, or the ring may fill up. Raises CaptureError; then all is as
+        before.
         """
         maps, _ring, old = self._started()
         before = self._types, self._filter

@@ -66,9 +66,13 @@ def _bound(function: ComputeKeyed, argument: str) -> Compute:
     return lambda event: function(event, argument)
 
 
+_OF_BOTH_ENDS = frozenset({"fd.ip", "fd.port", "fd.net", "fd.proto"})
+"""Fields that look at both ends of a connection: made by the engine of ``fd.cip``, ``fd.sip`` and so on."""
+
+
 def supports(key: str) -> bool:
-    """Whether live events can have a value for this key."""
-    return resolve(key) is not None
+    """Whether live events can have a value for this key, or for the keys that the engine makes it of."""
+    return key in _OF_BOTH_ENDS or resolve(key) is not None
 
 
 class LiveEvent(Event):

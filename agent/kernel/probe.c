@@ -380,7 +380,7 @@ AI void fill_header(struct header *h, char *task, u32 type, long ret, u32 ns_pid
 //   0  `generation` emits; the other, if attached at all, does nothing
 //   1  `generation` emits and claims the thread; the next one takes the claim back
 //   2  the next one emits what is not claimed; `generation` does nothing
-// Then `generation` is detached, the number goes up, the phase back to 0.
+// Then `generation` is detached, the number goes up by one, the phase back to 0.
 
 enum { IDLE, EMIT, EMIT_CLAIM, UNCLAIM, EMIT_UNCLAIMED };
 
@@ -390,7 +390,7 @@ AI u32 role(void) {
   if (!c) return IDLE;
   u32 generation = V(c->generation), phase = V(c->phase);
   if (generation == GENERATION) return phase == 0 ? EMIT : phase == 1 ? EMIT_CLAIM : IDLE;
-  if (phase == 0) return IDLE;
+  if (phase == 0 || generation + 1 != GENERATION) return IDLE;
   return phase == 1 ? UNCLAIM : EMIT_UNCLAIMED;
 }
 
@@ -745,7 +745,7 @@ int on_task_exit(u64 *ctx) {
   u64 signal = GET(task, task_struct, signal);
   bool last = READ(signal, signal_struct, live) == 0;
   struct control *c = control.lookup(&zero);
-  bool newest = c && (V(c->phase) ? V(c->generation) != GENERATION : V(c->generation) == GENERATION);
+  bool newest = c && (V(c->generation) + (V(c->phase) != 0) == GENERATION);
 #if WANT_PROCEXIT
   u64 pid = READ_AT(u64, GET(task, task_struct, group_leader) + O_task_struct_thread_pid);
   u32 agent_level, ns_pid = number_for_agent(pid, tgid, &agent_level), what = role();

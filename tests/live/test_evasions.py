@@ -29,7 +29,22 @@ OPENS = ("open", "openat", "openat2")
 @pytest.fixture(scope="module")
 def event_types() -> frozenset[str]:
     return frozenset(
-        ["open", "openat", "openat2", "creat", "execve", "execveat", "io_uring_setup", "symlink", "link", "mkdir", "fchmodat2", "clone", "clone3", "vfork"]
+        [
+            "open",
+            "openat",
+            "openat2",
+            "creat",
+            "execve",
+            "execveat",
+            "io_uring_setup",
+            "symlink",
+            "link",
+            "mkdir",
+            "fchmodat2",
+            "clone",
+            "clone3",
+            "vfork",
+        ]
     )
 
 
