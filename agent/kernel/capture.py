@@ -66,7 +66,7 @@ class Capture:
     ``own_pid_namespace``: only from processes that the agent's own pid namespace sees.
     ``ring_bytes``: memory between kernel and agent, rounded up to a power of two.
     ``typed``: whether to try the typed tracepoint; without it, or where the kernel refuses it, the plain one.
-    ``filter``: C source of ``static bool keep(struct call *c)``, see ``probe.c``.
+    ``filter``: C source of ``static bool keep(struct call *c)``, see ``probe/record.c``.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.kernel import bpf, layout
 
 _SCRATCH = layout.HEADER.size + layout.TEXT + 16384 + 4096
-"""Bytes for one CPU: the record under construction, and what probe.c keeps behind it."""
+"""Bytes for one CPU: the record under construction, and what the probe keeps behind it."""
 _PROCESSES = 65536
 _BIG_PROCESSES = 16384
 
@@ -41,7 +41,7 @@ class Maps:
             raise
 
     def set_control(self, generation: int, phase: int) -> None:
-        """Say which generation emits, and the phase of a change; see ``role`` in probe.c."""
+        """Say which generation emits, and the phase of a change; see ``probe/generation.c``."""
         bpf.update(self.fds["control"], b"\0\0\0\0", struct.pack("<II", generation, phase))
 
     def drops(self) -> dict[str, int]:

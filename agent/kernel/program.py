@@ -1,12 +1,11 @@
-"""The probe's source for a set of event types: offsets, layout, settings, filter, and ``probe.c``."""
+"""The probe's source for a set of event types: offsets, layout, settings, filter, and ``probe``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from agent.kernel import layout, syscalls
+from agent.kernel import layout, probe, syscalls
 
 KEEP_ALL = "AI bool keep(struct call *c) { return true; }"
 """The filter that keeps every event."""
@@ -30,7 +29,7 @@ class Settings:
     typed: bool = True
     """Whether to try the typed tracepoint before the plain one."""
     filter: str = KEEP_ALL
-    """C source of ``static bool keep(struct call *c)``; ``struct call`` is described in probe.c."""
+    """C source of ``static bool keep(struct call *c)``; ``struct call`` is in ``probe/record.c``."""
 
 
 def wanted(event_types: Iterable[str]) -> frozenset[str]:
@@ -72,7 +71,7 @@ def source(offsets: str, settings: Settings, *, typed: bool) -> str:
     }
     events = {f"EV_{name}": number for name, number in syscalls.type_numbers().items()}
     lines = [f"#define {name} {value}" for name, value in {**defines, **events}.items()]
-    body = (Path(__file__).parent / "probe.c").read_text()
+    body = probe.text()
     return "\n".join(
         [offsets, layout.c_header(), *lines, body.replace("\nFILTER\n", f"\n{settings.filter}\n")]
     )
