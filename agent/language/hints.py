@@ -20,6 +20,8 @@ _PLAIN_REGEX = re.compile(rb"\^?(?:\.[+*?])?[^.+*?^$()\[\]{}|\\]*(?:\.[+*?])?\$?
 
 def hints(value: bytes, op: str, catalogue: Catalogue) -> Iterator[str]:
     """Give what upstream warns about constant ``value`` on the right of ``op``."""
+    if op != "regex" and b"." not in value and b"(" not in value:
+        return
     shown = value.decode("utf-8", "backslashreplace")
     if op == "regex" and _PLAIN_REGEX.match(value):
         yield (

@@ -22,8 +22,10 @@ from agent.language.syntax_error import explain, explain_argument
 
 DEPTH_LIMIT = 1000
 """Upstream's limit for rules files (about 199 brackets); its parser's own default is 100."""
-MAX_TEXT = 1024 * 1024
-"""Longest condition accepted, in bytes. The worst of that size takes seconds and some 400 MB."""
+MAX_TEXT = 2 * 1024 * 1024
+"""Longest condition accepted, in bytes. The worst of that size takes seconds and some 200 MB."""
+MAX_QUOTES = 200_000
+"""Most quotes in a condition: the lexer's regular expressions remember each of them."""
 
 _DELIMITER = re.compile(r"[()\"' \t\n\x0b\x0c\r=,]")
 _SHOWN = 300
@@ -41,6 +43,8 @@ def parse(text: bytes, depth_limit: int = DEPTH_LIMIT) -> tree.Condition:
         raise ConditionSyntaxError(
             f"condition of {len(text)} bytes is over the limit of {MAX_TEXT}", MAX_TEXT
         )
+    if text.count(b'"') + text.count(b"'") > MAX_QUOTES:
+        raise ConditionSyntaxError(f"condition has more than {MAX_QUOTES} quotes", 0)
     characters = text.decode("latin-1")
     _refuse_tower(characters, depth_limit)
     try:
