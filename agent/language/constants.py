@@ -40,7 +40,7 @@ def parse_constant(text: bytes, type_name: str, op: str, *, wrap: bool = False) 
         return _text(text, op)
     if type_name in INTEGER_RANGES:
         return _port(text, wrap=wrap) if type_name == "PORT" else _integer(text, type_name, wrap=wrap)
-    return _OTHERS[type_name](text)
+    return _OTHERS[type_name](text, wrap)
 
 
 def _show(text: bytes) -> str:
@@ -96,25 +96,26 @@ def _port(text: bytes, *, wrap: bool) -> int:
     if not text:
         return 0
     if _DIGITS.match(text):
-        return _in_range(_number(text), "PORT", wrap=wrap)
+        # Even Falco refuses what no int holds (std::stoi).
+        return _in_range(_number(text), "PORT", wrap=wrap and _number(text) < 1 << 31)
     port = SERVICES.get(text)
     if port is None:
         raise ConstantError(f"unrecognized protocol {_show(text)}")
     return port
 
 
-def _double(text: bytes) -> float:
+def _double(text: bytes, wrap: bool) -> float:  # noqa: FBT001 # one signature for all types
     """Return a whole number: upstream reads no fractions here."""
-    return float(_integer(text, "INT64", wrap=False))
+    return float(_integer(text, "INT64", wrap=wrap))
 
 
-def _bool(text: bytes) -> bool:
+def _bool(text: bytes, _wrap: bool) -> bool:  # noqa: FBT001
     if text not in (b"true", b"false"):
         raise ConstantError(f"filter error: unrecognized boolean value {_show(text)}")
     return text == b"true"
 
 
-def _address(text: bytes) -> bytes:
+def _address(text: bytes, _wrap: bool) -> bytes:  # noqa: FBT001
     if b"." in text:
         return _ipv4(text, f"unrecognized IPv4 address {_show(text)}")
     return _ipv6(text, f"unrecognized IPv6 address {_show(text)}")
@@ -139,27 +140,29 @@ def _ipv6(text: bytes, message: str) -> bytes:
         raise ConstantError(message) from None
 
 
-def _network(text: bytes) -> tuple[bytes, int]:
+def _network(text: bytes, wrap: bool) -> tuple[bytes, int]:  # noqa: FBT001
     address, slash, mask = text.partition(b"/")
     if b"." in text:
         if not slash:
             raise ConstantError(f"unrecognized IP network {_show(text)}")
         packed = _ipv4(address, f"unrecognized IP address {_show(text)}")
-        prefix = _prefix(mask, range(33), "invalid netmask")
+        prefix = _prefix(mask, range(33), "invalid netmask", wrap=wrap)
     else:
         if not slash:
             raise ConstantError(f"unrecognized IPv6 network {_show(text)}")
         packed = _ipv6(address, f"unrecognized IPv6 address {_show(text)}")
         # Upstream takes no /0 for IPv6.
-        prefix = _prefix(mask, range(1, 129), "invalid v6 netmask")
+        prefix = _prefix(mask, range(1, 129), "invalid v6 netmask", wrap=wrap)
     return _masked(packed, prefix), prefix
 
 
-def _prefix(mask: bytes, allowed: range, message: str) -> int:
+def _prefix(mask: bytes, allowed: range, message: str, *, wrap: bool) -> int:
     match = _INTEGER.match(mask)
     if match is None:
         raise ConstantError(f"{_show(mask)} is not a valid number")
     prefix = _number(match.group(1))
+    if wrap:  # read as 8 bits
+        prefix = _in_range(prefix, "UINT8", wrap=True)
     if prefix not in allowed:
         raise ConstantError(f"{message} {_show(mask)}")
     return prefix
@@ -171,7 +174,7 @@ def _masked(packed: bytes, prefix: int) -> bytes:
     return (int.from_bytes(packed, "big") & mask).to_bytes(len(packed), "big")
 
 
-_OTHERS: dict[str, Callable[[bytes], Constant]] = {
+_OTHERS: dict[str, Callable[[bytes, bool], Constant]] = {
     "DOUBLE": _double,
     "BOOL": _bool,
     "IPADDR": _address,

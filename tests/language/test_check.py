@@ -118,9 +118,11 @@ def test_a_constant_of_another_type_is_refused(text: str, wrong: str) -> None:
         ("t.uint64 = -1", 2**64 - 1),
         ("t.uint64 = " + "9" * 30, 2**64 - 1),
         ("t.int64 = -" + "9" * 30, -(2**63)),
+        ("t.dbl = " + "9" * 30, float(2**63 - 1)),
+        ("t.net = 10.0.0.0/264", (b"\x0a\x00\x00\x00", 8)),
     ],
 )
-def test_integers_out_of_range_wrap_as_falcos_only_if_asked(text: str, value: int) -> None:
+def test_integers_out_of_range_wrap_as_falcos_only_if_asked(text: str, value: Any) -> None:
     assert good(text, wrap=True).value == value
 
 
