@@ -39,6 +39,16 @@ class Paths:
         return self.root / "etc/tercel"
 
     @property
+    def trusted_keys(self) -> Path:
+        """The keys whose releases this host takes."""
+        return self.etc / "trusted_keys"
+
+    @property
+    def counters(self) -> Path:
+        """The number of the newest release that each key brought into use."""
+        return self.root / "var/lib/tercel/counters"
+
+    @property
     def releases(self) -> Path:
         """Folder of releases."""
         return self.etc / "releases"

@@ -9,6 +9,7 @@ An archive is a gzip'd tar of
     falco.yaml         the configuration rendered for this host, one of ``manifest.configs``
     rules/…            rules files in load order, as named in the manifest
     playbooks/…        playbooks in load order
+    manifest.sig       who vouches for the manifest, and so for everything: a key and its signature
 
 The id is ``<number>-<first 12 hex digits of the manifest's sha256>``: a name for people
 that cannot name two things.
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
 FORMAT = 1
 MANIFEST = "manifest.json"
 CONFIG = "falco.yaml"
+SIGNATURE = "manifest.sig"
 MAX_FILE = 16 * 1024 * 1024
 """Largest single file in a release, in bytes."""
 MAX_RELEASE = 64 * 1024 * 1024
 """Largest release unpacked, in bytes."""
 
+_SIGNATURE = re.compile(rb"([0-9a-f]{64}) ([0-9a-f]{128})\n")
 _PATH = re.compile(r"(?:rules|playbooks)/[A-Za-z0-9_][A-Za-z0-9_.-]*\.ya?ml")
 
 
@@ -66,6 +69,8 @@ class Manifest:
     playbooks: tuple[ReleaseFile, ...]
     configs: tuple[str, ...]
     """sha256 (hex) of every configuration rendered for this release, sorted."""
+    expires: str | None = None
+    """UTC, ISO 8601, as ``created``; ``None`` for never. Hosts do not take it after that."""
     format: int = FORMAT
 
     def to_json(self) -> bytes:
@@ -91,6 +96,7 @@ class Manifest:
                 rules=_files(value["rules"]),
                 playbooks=_files(value["playbooks"]),
                 configs=tuple(str(digest) for digest in value["configs"]),
+                expires=None if value["expires"] is None else str(value["expires"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, ReleaseError):
@@ -122,6 +128,36 @@ def engine_digest(rules: Iterable[bytes], config: bytes) -> str:
     """
     parts = [sha256(text) for text in rules]
     return sha256("\n".join([*parts, "config", sha256(config)]).encode())
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A signature and the Ed25519 key that made it, both in hex."""
+
+    key: str
+    value: str
+
+    def to_bytes(self) -> bytes:
+        """Return the text of ``manifest.sig``."""
+        return f"{self.key} {self.value}\n".encode()
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> Signature:
+        """Read a signature. Raises ReleaseError if it is malformed."""
+        match = _SIGNATURE.fullmatch(text)
+        if match is None:
+            raise ReleaseError("the signature is malformed")
+        return cls(match[1].decode(), match[2].decode())
+
+
+def signed_text(manifest: bytes) -> bytes:
+    """Return the bytes that a release's signature is made over."""
+    return b"tercel release\n" + manifest
+
+
+def older_text(release: str, counter: int) -> bytes:
+    """Return the bytes of a key's word that ``release`` may be used where number ``counter`` was."""
+    return f"tercel older release\n{release}\n{counter}\n".encode()
 
 
 def pack(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
@@ -181,7 +217,7 @@ def _read(archive: bytes) -> dict[str, bytes]:
 
 def _verify(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     expected = {file.path: file.sha256 for file in (*manifest.rules, *manifest.playbooks)}
-    if unknown := sorted(set(files) - set(expected) - {CONFIG}):
+    if unknown := sorted(set(files) - set(expected) - {CONFIG, SIGNATURE}):
         raise ReleaseError(f"archive has files that the manifest does not name: {', '.join(unknown)}")
     for path, digest in expected.items():
         if path not in files:

@@ -29,13 +29,21 @@ def since(text: str) -> int:
     ``text`` is a span back from now (``90s``, ``15m``, ``2h``, ``7d``) or an ISO 8601 time.
     Raises InputError.
     """
-    if span := _SPAN.fullmatch(text):
-        return now_ns() - int(span[1]) * _SECONDS[span[2]] * 10**9
+    if _SPAN.fullmatch(text):
+        return now_ns() - span(text) * 10**9
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InputError(f"{text!r} is no time: write 15m, 2h, 7d or 2026-11-22T16:00:00") from None
     return int(moment.astimezone(UTC).timestamp() * 10**9)
+
+
+def span(text: str) -> int:
+    """Return the length of a span (``90s``, ``15m``, ``2h``, ``7d``) in seconds. Raises InputError."""
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise InputError(f"{text!r} is no span of time: write 90s, 15m, 2h or 7d")
+    return int(match[1]) * _SECONDS[match[2]]
 
 
 def ago(ns: int | None) -> str:

@@ -45,6 +45,11 @@ class Home:
         return self.path / "tercel.db"
 
     @property
+    def signing_key(self) -> Path:
+        """The private key that signs releases."""
+        return self.path / "signing.key"
+
+    @property
     def releases(self) -> Path:
         """One folder for each release."""
         return self.path / "releases"

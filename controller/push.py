@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from agent.wire import Message
     from controller.inventory import Host
     from controller.release.shelf import Contents
+    from controller.signing import Signer
     from controller.store import Store
     from controller.store.releases import ReleaseEntry
 
@@ -38,40 +40,48 @@ class Pushed:
     diagnostics: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """What is pushed."""
+
+    entry: ReleaseEntry
+    contents: Contents
+    signer: Signer | None = None
+    """Gives the word that hosts may go back to this release; None: they may not."""
+
+
 def push(
-    store: Store,
-    entry: ReleaseEntry,
-    contents: Contents,
-    hosts: Sequence[Host],
-    known_hosts: Path | None = None,
+    store: Store, delivery: Delivery, hosts: Sequence[Host], known_hosts: Path | None = None
 ) -> Iterator[Pushed]:
     """Push to every host at once; give each result as it comes, after it is written down."""
+    entry = delivery.entry
     with store.write() as tx:
         for host in hosts:
             if config := entry.configs.get(host.name):
-                wanted = {"release_wanted": entry.id, "digest_wanted": contents.digest(config)}
+                wanted = {"release_wanted": entry.id, "digest_wanted": delivery.contents.digest(config)}
                 host_store.update(tx, host.name, host.connection.address, **wanted)
     started = now_ns()
-    for outcome in each(hosts, lambda host: _push_one(entry, contents, host, known_hosts)):
+    for outcome in each(hosts, lambda host: _push_one(delivery, host, known_hosts)):
         pushed = outcome.value or _failed(outcome.host, outcome.error, started)
         with store.write() as tx:
             host_store.add_deployment(tx, _deployment(entry, pushed, started))
         yield pushed
 
 
-def deliver(link: Link, release: str, contents: Contents, config: str) -> tuple[bool, str]:
+def deliver(link: Link, contents: Contents, config: str, signer: Signer | None = None) -> tuple[bool, str]:
     """Bring a release to the host behind ``link``. Return whether that changed it, and the engine's digest.
 
+    A host that had a newer release takes it only with the word of ``signer``.
     Raises RefusedError if the host rejects it, HostError if the engine loaded something else.
     """
-    wanted = contents.digest(config)
+    release, wanted = contents.manifest.id, contents.digest(config)
     status, have = link.request("status"), link.request("release.have", release=release)
     before, present = status.result(60)[0], have.result(60)[0]["present"]
     if before.get("release") == release and (before.get("engine") or {}).get("digest") == wanted:
         return False, wanted
     if not present:
         link.call("release.put", contents.archive(config), release=release)
-    answer, _ = link.call("release.activate", release=release, seconds=ACTIVATE_SECONDS)
+    answer = _activate(link, release, signer)
     digest = str(answer.get("digest"))
     if digest != wanted:
         raise HostError(
@@ -82,15 +92,30 @@ def deliver(link: Link, release: str, contents: Contents, config: str) -> tuple[
     return True, digest
 
 
-def _push_one(entry: ReleaseEntry, contents: Contents, host: Host, known_hosts: Path | None) -> Pushed:
+def _activate(link: Link, release: str, signer: Signer | None) -> Message:
+    try:
+        return link.call("release.activate", release=release, seconds=ACTIVATE_SECONDS)[0]
+    except RefusedError as refusal:
+        counter = refusal.details.get("counter") if isinstance(refusal.details, dict) else None
+        if refusal.code != "release_too_old" or not isinstance(counter, int):
+            raise
+        if signer is None:
+            raise HostError(link.host, f"{refusal.reason}: name the release to go back to it") from None
+        word = signer.allow_older(release, counter).to_bytes().decode()
+    return link.call("release.activate", release=release, word=word, seconds=ACTIVATE_SECONDS)[0]
+
+
+def _push_one(delivery: Delivery, host: Host, known_hosts: Path | None) -> Pushed:
     started = now_ns()
-    config = entry.configs.get(host.name)
+    config = delivery.entry.configs.get(host.name)
     if config is None:
-        raise HostError(host.name, f"release {entry.id} was built without this host: build a new one")
+        raise HostError(
+            host.name, f"release {delivery.entry.id} was built without this host: build a new one"
+        )
     with connect(host, known_hosts=known_hosts) as session:
         link, _ = Link.open(session)
         try:
-            changed, digest = deliver(link, entry.id, contents, config)
+            changed, digest = deliver(link, delivery.contents, config, delivery.signer)
         finally:
             link.close()
     return Pushed(host.name, "changed" if changed else "unchanged", _since(started), digest)

@@ -12,6 +12,7 @@ from agent import control
 from agent.link.session import Handler
 from agent.outputs import spool
 from agent.paths import Paths
+from agent.trust import Trust
 from agent.wire import PROTOCOL, Message, Refused
 
 _LOG_BYTES = 256 * 1024
@@ -53,6 +54,7 @@ class Host:
             "release": current_release(self._paths),
             "engine": engine,
             "spool": spool.describe(self._paths.spool),
+            "trust": Trust(self._paths).describe(),
         }
 
     def log(self, message: Message, _blob: bytes) -> Message:

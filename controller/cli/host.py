@@ -9,6 +9,7 @@ import typer
 from controller.cli import options
 from controller.cli.output import print_json, progress, say, table, warn
 from controller.errors import HostError
+from controller.home import Home
 from controller.inventory import Host
 from controller.parallel import Outcome, each
 
@@ -72,11 +73,14 @@ def install_command(
 ) -> None:
     """Put the agent on each host, or bring it up to date. Exit code 1 if one failed."""
     from controller.hosts.install import install  # SSH is loaded only by what uses it
+    from controller.signing import Signer
     from controller.ssh import connect
+
+    key = Signer.open(Home.open()).public
 
     def put(host: Host) -> Installed:
         with connect(host, known_hosts=known_hosts) as session:
-            return install(session)
+            return install(session, key)
 
     hosts = options.hosts(inventory, limit)
     outcomes = sorted(

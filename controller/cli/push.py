@@ -9,8 +9,9 @@ import typer
 from controller.cli import options
 from controller.cli.output import print_json, progress, say, table, warn
 from controller.home import Home
-from controller.push import Pushed, push
+from controller.push import Delivery, Pushed, push
 from controller.release import Shelf
+from controller.signing import Signer
 from controller.store import Store, releases
 
 
@@ -32,9 +33,9 @@ def command(
         with store.read() as tx:
             entry = releases.find(tx, release)
         contents = Shelf(home.releases).get(entry.id)
-        results = list(
-            progress(push(store, entry, contents, hosts, known_hosts), len(hosts), f"push {entry.id}")
-        )
+        # To name a release is to want it, older or not.
+        delivery = Delivery(entry, contents, Signer.open(home) if release is not None else None)
+        results = list(progress(push(store, delivery, hosts, known_hosts), len(hosts), f"push {entry.id}"))
     results.sort(key=lambda result: result.host)
     if json:
         print_json({"release": entry.id, "hosts": [vars(result) for result in results]})

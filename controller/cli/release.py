@@ -9,7 +9,7 @@ import typer
 
 from controller.cli import options
 from controller.cli.output import print_json, say, table, warn
-from controller.clock import ago, iso
+from controller.clock import ago, iso, span
 from controller.home import Home
 from controller.release import Shelf, Sources, build
 from controller.store import Store, releases
@@ -27,7 +27,7 @@ RULES, PLAYBOOKS, CONFIG = Path("rules"), Path("playbooks"), Path("config/falco.
 
 
 @app.command("build")
-def build_command(
+def build_command(  # noqa: PLR0913 - one for each option
     rules: Annotated[
         list[Path] | None, typer.Option(help="Rules file or folder, in load order. Without it: rules/.")
     ] = None,
@@ -42,6 +42,10 @@ def build_command(
         typer.Option(help="Playbook file or folder. Without it: playbooks/, if it is there."),
     ] = None,
     description: Annotated[str, typer.Option("--description", "-m", help="What it is for.")] = "",
+    expires: Annotated[
+        str | None, typer.Option(help="Hosts do not take it after this time: 12h, 30d.", show_default=False)
+    ] = None,
+    *,
     inventory: options.InventoryFile = None,
 ) -> None:
     """Check rules, playbooks and template, and make a release of them for every host."""
@@ -51,6 +55,7 @@ def build_command(
         playbooks or [path for path in (PLAYBOOKS,) if path.is_dir()],
         config or (CONFIG if CONFIG.is_file() else None),
         description,
+        span(expires) if expires else None,
     )
     with Store.open(home) as store:
         built = build(home, store, options.inventory(inventory), sources)

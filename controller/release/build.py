@@ -14,6 +14,7 @@ from controller.release.shelf import Contents, Shelf
 from controller.release.template import DEFAULT, Template
 from controller.respond import playbook
 from controller.respond.source import ERROR, PlaybookFile
+from controller.signing import Signer
 from controller.store import releases
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Sources:
     config: Path | None = None
     """Template of falco.yaml; None: the default one."""
     description: str = ""
+    seconds: int | None = None
+    """How long hosts take it after it was built; None: for ever."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,8 @@ def build(home: Home, store: Store, inventory: Inventory, sources: Sources) -> B
         if known and _same(shelf.get(known[-1].id), named, configs) and known[-1].configs == hosts:
             return Built(known[-1], new=False, warnings=warnings)
         created = now_ns()
-        manifest = _manifest(number, created, sources.description, named, configs)
-        shelf.put(Contents(manifest, named, configs))
+        manifest = _manifest(number, created, sources, named, configs)
+        shelf.put(Contents(manifest, named, configs, Signer.open(home).sign(manifest.to_json())))
         entry = releases.ReleaseEntry(manifest.id, number, created, sources.description, hosts)
         with store.write() as tx:
             releases.add(tx, entry)
@@ -149,7 +152,7 @@ def _named(files: list[RulesFile], folder: str) -> dict[str, bytes]:
 
 
 def _manifest(
-    number: int, created_ns: int, description: str, named: Mapping[str, bytes], configs: Mapping[str, bytes]
+    number: int, created_ns: int, sources: Sources, named: Mapping[str, bytes], configs: Mapping[str, bytes]
 ) -> Manifest:
     def listed(folder: str) -> tuple[ReleaseFile, ...]:
         return tuple(
@@ -157,7 +160,13 @@ def _manifest(
         )
 
     return Manifest(
-        number, iso(created_ns), description, listed("rules/"), listed("playbooks/"), tuple(sorted(configs))
+        number=number,
+        created=iso(created_ns),
+        description=sources.description,
+        rules=listed("rules/"),
+        playbooks=listed("playbooks/"),
+        configs=tuple(sorted(configs)),
+        expires=None if sources.seconds is None else iso(created_ns + sources.seconds * 10**9),
     )
 
 

@@ -25,6 +25,7 @@ class Contents:
     files: Mapping[str, bytes]
     """Rules and playbooks, by their path in the release."""
     configs: Mapping[str, bytes]
+    signature: wire.Signature
 
     def archive(self, config: str) -> bytes:
         """Return what goes to a host whose configuration has this sha256."""
@@ -42,7 +43,8 @@ class Contents:
 
 @lru_cache(maxsize=256)
 def _pack(contents: Contents, config: str) -> bytes:
-    return wire.pack(contents.manifest, {**contents.files, wire.CONFIG: contents.configs[config]})
+    own = {wire.CONFIG: contents.configs[config], wire.SIGNATURE: contents.signature.to_bytes()}
+    return wire.pack(contents.manifest, {**contents.files, **own})
 
 
 class Shelf:
@@ -59,11 +61,11 @@ class Shelf:
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".new-") as folder:
             new = Path(folder) / "release"
             texts = {f"configs/{digest}.yaml": text for digest, text in contents.configs.items()}
-            for path, content in {
-                **contents.files,
-                **texts,
+            about = {
                 wire.MANIFEST: contents.manifest.to_json(),
-            }.items():
+                wire.SIGNATURE: contents.signature.to_bytes(),
+            }
+            for path, content in {**contents.files, **texts, **about}.items():
                 _write(new / path, content)
             new.rename(target)
         _sync(self._folder)
@@ -80,11 +82,12 @@ class Shelf:
             configs = {
                 digest: (folder / f"configs/{digest}.yaml").read_bytes() for digest in manifest.configs
             }
+            signature = wire.Signature.from_bytes((folder / wire.SIGNATURE).read_bytes())
         except OSError as error:
             raise HomeError(f"release {release} cannot be read: {error}") from None
         except wire.ReleaseError as error:
             raise HomeError(f"release {release} in {folder} was damaged: {error}") from None
-        contents = Contents(manifest, files, configs)
+        contents = Contents(manifest, files, configs, signature)
         if manifest.id != release or not _is_whole(contents):
             raise HomeError(f"release {release} in {folder} was changed after it was built: build a new one")
         return contents
