@@ -7,8 +7,17 @@ runtime gives it.
 from __future__ import annotations
 
 import re
+import threading
+import time
 from functools import lru_cache
-from typing import NamedTuple
+from queue import SimpleQueue
+from typing import Callable, NamedTuple
+
+from agent.context.runtime import Details, read
+
+_AGAIN_S = 1.0
+"""Seconds until a container that no runtime knew is looked for again."""
+_REMEMBERED = 4096
 
 _ID = rb"([0-9a-f]{64})"
 _SHAPES: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
@@ -50,7 +59,18 @@ def container_of(path: bytes) -> Container | None:
 
 
 class Containers:
-    """What is known of the containers on this host."""
+    """What is known of the containers on this host.
+
+    Details come from the runtimes' state files, in a thread of their own: an event never
+    waits for them. Until they are there they are None.
+    """
+
+    def __init__(self, look_up: Callable[[str], Details | None] = read) -> None:
+        self._look_up = look_up
+        self._found: dict[str, Details] = {}
+        self._asked: dict[str, float] = {}
+        self._queue: SimpleQueue[str] = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
     def identify(self, cgroups: tuple[bytes, ...]) -> Container | None:
         """Return the container that one of a task's control groups belongs to, or None."""
@@ -59,3 +79,34 @@ class Containers:
             if found:
                 return found
         return None
+
+    def details(self, container_id: str) -> Details | None:
+        """Return what is known of a container by now; the first question starts the search."""
+        found = self._found.get(container_id)
+        if found is None and time.monotonic() >= self._asked.get(container_id, 0.0):
+            self._ask(container_id)
+        return found
+
+    def _ask(self, container_id: str) -> None:
+        if len(self._asked) >= _REMEMBERED:
+            self._asked.clear()
+            self._found.clear()
+        self._asked[container_id] = time.monotonic() + _AGAIN_S
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._answer, name="containers", daemon=True)
+            self._thread.start()
+        self._queue.put(container_id)
+
+    def _answer(self) -> None:
+        while True:
+            container_id = self._queue.get()
+            try:
+                found = self._look_up(container_id)
+            except Exception:  # noqa: BLE001 - whatever a runtime wrote must not end the search for others
+                self.errors += 1
+                continue
+            if found is not None:
+                self._found[container_id] = found
+
+    errors = 0
+    """State files that could not be understood."""

@@ -98,12 +98,12 @@ def _code(bcc: Any, built: Any, name: bytes) -> bytes:
 
 
 def _with_maps(code: bytes, maps: dict[int, int]) -> bytes:
-    """Replace the descriptors of the maps that bcc made by those of the maps in use."""
+    """Replace the descriptors of the maps that bcc made by those of the maps in use; a filter's own stay."""
     patched = bytearray(code)
     for offset in range(0, len(patched), 8):
         if patched[offset] == _LD_IMM64 and patched[offset + 1] >> 4 == _PSEUDO_MAP_FD:
             fd = struct.unpack_from("<i", patched, offset + 4)[0]
-            struct.pack_into("<i", patched, offset + 4, maps[fd])
+            struct.pack_into("<i", patched, offset + 4, maps.get(fd, fd))
     return bytes(patched)
 
 
@@ -129,7 +129,7 @@ class _Loader:
     def _plain_program(self, name: str, stages: int | None = None) -> int:
         code = self._code.functions[name]
         if stages is not None:
-            code = _with_maps(code, _identity(code) | {self._code.stages_fd: stages})
+            code = _with_maps(code, {self._code.stages_fd: stages})
         return self._keep(bpf.load_program(code, kind=bpf.RAW_TRACEPOINT, name=name))
 
     def _keep(self, fd: int) -> int:
@@ -159,15 +159,6 @@ class _Loader:
     @staticmethod
     def _set_stage(stages: int, index: int, fd: int) -> None:
         bpf.update(stages, struct.pack("<I", index), struct.pack("<I", fd))
-
-
-def _identity(code: bytes) -> dict[int, int]:
-    fds = {
-        struct.unpack_from("<i", code, offset + 4)[0]
-        for offset in range(0, len(code), 8)
-        if code[offset] == _LD_IMM64 and code[offset + 1] >> 4 == _PSEUDO_MAP_FD
-    }
-    return {fd: fd for fd in fds}
 
 
 def _attach(settings: program.Settings, shared: dict[str, int], *, base: bool, typed: bool) -> _Loader:
