@@ -33,7 +33,7 @@ class Pushed:
 
     host: str
     outcome: str
-    """``changed``, ``unchanged`` or ``failed``."""
+    """``changed``, ``unchanged`` or ``failed``; ``held`` for a host that a rollout did not come to."""
     milliseconds: int
     digest: str | None = None
     reason: str | None = None

@@ -15,7 +15,7 @@ T = TypeVar("T")
 _COLOURS = {
     **dict.fromkeys(("ok", "changed", "done"), "green"),
     **dict.fromkeys(("failed", "drift", "no", "not fit", "unreachable"), "red"),
-    **dict.fromkeys(("refused", "expired", "no engine"), "yellow"),
+    **dict.fromkeys(("refused", "expired", "held", "no engine"), "yellow"),
     "unchanged": "dim",
 }
 
