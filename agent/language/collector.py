@@ -49,6 +49,8 @@ class Collector:
         self.required_plugins: list[PluginRequirement] = []
         self.broken: dict[str, set[str]] = {"list": set(), "macro": set(), "rule": set()}
         """Names whose definition was refused: what refers to them is not refused for it as well."""
+        self.odd_lists: set[str] = set()
+        """Names of lists that are no words of a condition."""
         self._clock = 0
 
     def _define(self, items: dict[str, AnyItem], item: AnyItem) -> None:

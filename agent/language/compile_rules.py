@@ -13,6 +13,7 @@ from agent.language.event_types import declared_event_types, event_types
 from agent.language.exceptions import with_exceptions
 from agent.language.items import Entry, ExceptionItem, RuleItem, joined
 from agent.language.lint import DEPRECATED_FIELDS, UNSAFE_NA
+from agent.language.lists import Expansion
 from agent.language.located import ConditionText
 from agent.language.macros import Resolved
 from agent.language.output import Output, OutputError, parse_output
@@ -111,8 +112,12 @@ class RuleCompiler:
         own: Sink,
     ) -> Rule | None:
         appended = tuple(entry for entry in self._settings.append_output if applies(entry, item))
-        output = self._output(item, appended, own)
-        if output is None:
+        try:
+            output = self._output(item, appended, own)
+        except Rejected as rejected:  # the condition is looked at all the same
+            own.reject(rejected)
+            output = None
+        if output is None and not own.failed:
             return None
         if problem is not None or resolved is None:
             raise problem or Rejected("LOAD_ERR_VALIDATE", "the condition does not resolve", item.context)
@@ -120,6 +125,7 @@ class RuleCompiler:
         checked = check_condition(resolved.tree)
         if checked.condition is None:
             self._refuse(item, checked, resolved, text, own)
+        if checked.condition is None or output is None:
             return None
         context = item.condition_context or item.context
         for hint in checked.hints:
@@ -181,7 +187,8 @@ class RuleCompiler:
             if item.skip_if_unknown_filter and _is_unknown_name(message):
                 own.warning("LOAD_UNKNOWN_FILTER", message, context, None, hint)
                 return None
-            raise Rejected("LOAD_ERR_COMPILE_OUTPUT", message, context, None, hint) from None
+            spot = ConditionText(item.output, " ", text, Expansion(text)).spot(max(error.pos - 1, 0))
+            raise Rejected("LOAD_ERR_COMPILE_OUTPUT", message, context, spot, hint) from None
         _warn_deprecated_output(text, context, own)
         for extra in (extra for entry in appended for extra in entry.extra_fields):
             try:

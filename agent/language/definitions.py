@@ -158,13 +158,17 @@ class Definitions:
     ) -> Resolved | None:
         def visible(other: str) -> bool:
             state = self.macros.get(other)
-            return state is not None and (limit is None or state.item.index < limit)
+            in_sight = state is not None and (limit is None or state.item.index < limit)
+            return in_sight and other not in self.broken
 
         try:
             resolved = self.resolver.resolve(parsed, visible, own_name)
         except MacroError as error:
             if error.name in self.broken:
                 return None
+            self.broken |= error.circle
+            if not error.name:  # the budget is spent: one message is enough
+                self.broken.update(self.macros)
             raise self._macro_rejected(error, text, context) from None
         self.used_macros |= resolved.macros
         return resolved

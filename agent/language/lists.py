@@ -23,10 +23,14 @@ _QUOTED = re.compile(r""""(?:[^"\0]|(?<=\\)")*?(?<!\\)"|'(?:[^'\0]|(?<=\\)')*?(?
 
 MAX_EXPANDED = 4 << 20
 """Most characters of a condition after lists are expanded."""
+MAX_SCANNED = 64 << 20
+"""Most characters looked at while one condition is expanded: its length for each list in it."""
+MAX_ODD_NAMES = 100
+"""Most lists whose names are no words of a condition; each condition is searched for each of them."""
 
 
 class TooLongError(ValueError):
-    """A condition grows beyond :data:`MAX_EXPANDED` when lists are expanded."""
+    """A condition grows beyond :data:`MAX_EXPANDED` or :data:`MAX_SCANNED` when lists are expanded."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +108,14 @@ class Expander:
     def expand(self, text: str) -> Expansion:
         """Expand every list in ``text``, in definition order. Raises TooLongError."""
         result = Expansion(text)
-        done = -1
+        done, scanned = -1, 0
         while True:
             number = self._next(result.text, done)
             if number is None:
                 return result
             self._replace(result, self._lists[number])
-            if len(result.text) > MAX_EXPANDED:
+            scanned += len(result.text)
+            if len(result.text) > MAX_EXPANDED or scanned > MAX_SCANNED:
                 raise TooLongError(self._lists[number].name)
             done = number
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agent.language.collector import Collector
@@ -16,8 +16,6 @@ from agent.language.selection import select
 from agent.language.settings import LoadSettings
 from agent.language.sink import FirstError, Sink
 from agent.language.source import RulesFile
-
-_UNUSED = frozenset({"LOAD_UNUSED_MACRO", "LOAD_UNUSED_LIST"})
 
 
 def load(files: Sequence[RulesFile], settings: LoadSettings | None = None) -> Loaded:
@@ -43,6 +41,10 @@ class _Loading:
     rules: list[Rule] = field(default_factory=list)
     definitions: Definitions | None = None
     failed: bool = False
+    said: list[Diagnostic] = field(default_factory=list)
+    """What stays said: of warnings about compiled rules only those of the last compilation."""
+    warned: list[Diagnostic] = field(default_factory=list)
+    """Warnings of the last compilation: a later file may use a list or change a rule."""
 
     def __post_init__(self) -> None:
         self.collector = Collector(self.settings)
@@ -51,11 +53,15 @@ class _Loading:
 
     def add(self, file: RulesFile) -> None:
         sink = Sink(first_error_only=self.settings.first_error_only)
+        read = 0
         try:
             read_file(file.name, file.content, self.collector, sink)
+            read = len(sink.items)
             self._compile(sink)
         except FirstError:
-            pass  # the sink has it
+            read = read or len(sink.items)  # the sink has it
+        self.said += [item for n, item in enumerate(sink.items) if n < read or item.is_error]
+        self.warned = [item for item in sink.items[read:] if not item.is_error]
         self.failed = self.failed or sink.failed
         self.files.append(FileResult(file.name, tuple(sink.items)))
 
@@ -72,19 +78,12 @@ class _Loading:
         self.definitions = definitions
 
     def result(self) -> Loaded:
-        diagnostics = self._diagnostics()
+        order = {file.name: number for number, file in enumerate(self.files)}
+        diagnostics = _once([*self.said, *self.warned])
+        diagnostics.sort(key=lambda item: (order[item.file], item.place))
         if self.failed:
-            return Loaded(None, diagnostics, tuple(self.files))
-        return Loaded(self._ruleset(), diagnostics, tuple(self.files))
-
-    def _diagnostics(self) -> tuple[Diagnostic, ...]:
-        """Return what was found, each once: every file's compilation speaks of all files before it again.
-
-        Unused is what no file uses: what the last compilation says. A file's own result has Falco's view.
-        """
-        last = set(self.files[-1].diagnostics) if self.files else set()
-        found = dict.fromkeys(item for file in self.files for item in file.diagnostics)
-        return tuple(item for item in found if item.code not in _UNUSED or item in last)
+            return Loaded(None, tuple(diagnostics), tuple(self.files))
+        return Loaded(self._ruleset(), tuple(diagnostics), tuple(self.files))
 
     def _ruleset(self) -> Ruleset:
         plugins = self.settings.plugins
@@ -97,6 +96,11 @@ class _Loading:
             required_plugin_versions=required,
             plugins_missing=() if plugins is None else missing_plugins(required, plugins),
         )
+
+
+def _once(items: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Drop repetitions: each compilation speaks of the rules of all files so far."""
+    return list(dict.fromkeys(items))
 
 
 def _macros(definitions: Definitions | None) -> tuple[Macro, ...]:

@@ -52,8 +52,9 @@ class ConditionText:
         for piece in self.pieces:
             size = len(piece.text)
             if at <= size and piece.origin is not None:
-                shift = 1 if piece.text.startswith('"') and not piece.origin.value.startswith('"') else 0
-                return piece.context, place_in_scalar(piece.context.source, piece.origin, max(at - shift, 0))
+                return piece.context, place_in_scalar(
+                    piece.context.source, piece.origin, max(at + _shift(piece.text, piece.origin.value), 0)
+                )
             if at < size:  # glue between values: the value before it is as near as it gets
                 return fallback or (piece.context, piece.context.place)
             if piece.origin is not None:
@@ -65,3 +66,9 @@ class ConditionText:
         """Return Falco's context of byte ``offset``; it shows ``expression``."""
         line, column = line_and_column(encode(self.text), offset)
         return ExpressionContext(parent, expression, character_offset(self.text, offset), line, column)
+
+
+def _shift(text: str, value: str) -> int:
+    """Return by how much a piece's characters stand further back in its scalar: trimmed, or put in quotes."""
+    found = value.find(text)
+    return found if found >= 0 else -1

@@ -14,6 +14,8 @@ MAX_CHECKS = 100_000
 """Most comparisons of one condition after macros are resolved; more is refused."""
 MAX_LEVELS = 2_000
 """Deepest nesting of one condition after macros are resolved."""
+BUDGET = 1_000_000
+"""Most comparisons and references of all conditions together after macros are resolved."""
 
 
 class MacroError(ValueError):
@@ -25,6 +27,8 @@ class MacroError(ValueError):
         self.reference = reference
         self.name = name
         """The macro that is missing or loops; not always the one referred to."""
+        self.circle: frozenset[str] = frozenset()
+        """The macros that refer to each other in a circle."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Resolved:
 
     tree: tree.Condition
     checks: int
+    """Comparisons and references in it, as often as they occur."""
     levels: int
     macros: frozenset[str]
     """Every macro that went into it, directly or not."""
@@ -68,7 +73,8 @@ def substitute(parsed: Parsed, macro: Callable[[str], Resolved]) -> Resolved:
     while waiting:
         node, ready = waiting.pop()
         if isinstance(node, tree.Macro):
-            done.append(macro(node.name))
+            inner = macro(node.name)
+            done.append(Resolved(inner.tree, inner.checks + 1, inner.levels, inner.macros))
         elif isinstance(node, tree.Check):
             done.append(Resolved(node, 1, 1, frozenset()))
         elif not ready:
@@ -133,6 +139,7 @@ class MacroResolver:
 
     def __init__(self, parsed: Mapping[str, Parsed]) -> None:
         self._parsed = parsed
+        self._spent = 0
         self.resolved: dict[str, Resolved] = {}
 
     def resolve(self, condition: Parsed, visible: Callable[[str], bool], own_name: str = "") -> Resolved:
@@ -140,6 +147,8 @@ class MacroResolver:
 
         Only macros for which ``visible`` holds may be used. Raises MacroError.
         """
+        if not condition.references:
+            return substitute(condition, self.resolved.__getitem__)
         ready: dict[str, Resolved] = {}
         stack = [_Frame(own_name, condition, iter(condition.references))]
         path = {own_name}
@@ -148,18 +157,25 @@ class MacroResolver:
             needed = self._next_needed(stack, ready, visible)
             if needed is None:
                 result = substitute(frame.condition, lambda name: ready.get(name) or self.resolved[name])
+                self._spend(result.checks, stack)
                 stack.pop()
                 path.discard(frame.name)
                 if not stack:
                     return result
                 ready[frame.name] = result
             elif needed in path:
-                looping = stack[1].name if needed == own_name and len(stack) > 1 else needed
-                raise MacroError(f"reference loop in macro '{looping}'", _origin(stack), looping)
+                raise _loop(needed, own_name, stack)
             else:
+                self._spend(1, stack)
                 parsed = self._parsed[needed]
                 stack.append(_Frame(needed, parsed, iter(parsed.references)))
                 path.add(needed)
+
+    def _spend(self, amount: int, stack: list[_Frame]) -> None:
+        self._spent += amount
+        if self._spent > BUDGET:
+            message = f"macros make all conditions together grow to more than {BUDGET} comparisons"
+            raise MacroError(message, _origin(stack), "")
 
     def _next_needed(
         self, stack: list[_Frame], ready: Mapping[str, Resolved], visible: Callable[[str], bool]
@@ -172,6 +188,14 @@ class MacroResolver:
             if name not in ready and name not in self.resolved:
                 return name
         return None
+
+
+def _loop(needed: str, own_name: str, stack: list[_Frame]) -> MacroError:
+    names = [frame.name for frame in stack]
+    looping = stack[1].name if needed == own_name and len(stack) > 1 else needed
+    error = MacroError(f"reference loop in macro '{looping}'", _origin(stack), looping)
+    error.circle = frozenset(names[names.index(needed) :])
+    return error
 
 
 def _origin(stack: list[_Frame]) -> tree.Macro:

@@ -7,6 +7,7 @@ import re
 from agent.language.collector import Collector
 from agent.language.decode import VALIDATE_YAML, Reader, did_you_mean, parse_unsigned
 from agent.language.items import ListItem, MacroItem, Piece, PluginAlternative
+from agent.language.lists import MAX_ODD_NAMES
 from agent.language.nodes import AnyNode, Mapping, Null, Scalar, Sequence
 from agent.language.overrides import APPEND, BOTH, DEPRECATED_APPEND, read_overrides
 from agent.language.read_rule import RuleReader
@@ -194,6 +195,10 @@ def _read_list(item: Mapping, root: Context, collector: Collector, sink: Sink) -
             "List has an invalid name. List names should match a regular expression: ([^()\"'[:space:]=,]+)"
         )
         sink.warning("LOAD_INVALID_LIST_NAME", message, reader.context, reader.mapping.get("list"))
+        collector.odd_lists.add(name)
+        if len(collector.odd_lists) > MAX_ODD_NAMES:
+            message = f"more than {MAX_ODD_NAMES} lists have such names"
+            raise reader.rejected(message, item, "name lists with letters, digits and _")
     found = ListItem(name, reader.context, items=reader.scalars("items", required=True))
     appends = _appends(reader, "items", sink)
     (collector.append_list if appends else collector.define_list)(found)

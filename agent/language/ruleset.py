@@ -145,7 +145,7 @@ class Loaded:
     ruleset: Ruleset | None
     """``None`` if there is an error."""
     diagnostics: tuple[Diagnostic, ...] = ()
-    """Every error and warning once, in the order found."""
+    """Every error and warning once, in the order of files and places."""
     files: tuple[FileResult, ...] = ()
     """The files read, with everything that Falco would report for each."""
 

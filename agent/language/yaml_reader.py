@@ -13,6 +13,7 @@ from typing import Any, Union
 import yaml
 
 from agent.language.nodes import AnyNode, Mapping, Null, Scalar, Sequence
+from agent.language.pure_yaml import PureLoader
 from agent.language.source import Place
 
 MAX_BYTES = 4 << 20
@@ -40,16 +41,6 @@ class YamlError(ValueError):
         self.message = message
         self.place = place
         self.hint = hint
-
-
-class _PureLoader(yaml.SafeLoader):
-    """The pure loader, with tabs between tokens allowed where libyaml and yaml-cpp allow them."""
-
-    def scan_to_next_token(self) -> None:
-        super().scan_to_next_token()
-        while self.peek() == "\t" and (self.flow_level or not self.allow_simple_key):
-            self.forward()
-            super().scan_to_next_token()
 
 
 def decode(content: bytes) -> str:
@@ -86,7 +77,7 @@ def read_yaml(text: str, *, pure: bool = False) -> list[AnyNode]:
     """
     replaced = bool(_UNICODE_BREAK.search(text))
     source = text.translate(_TO_PLACEHOLDERS) if replaced else text
-    loader = _PureLoader if pure or _FAST is None else _FAST
+    loader = PureLoader if pure or _FAST is None else _FAST
     builder = _Builder(replaced=replaced)
     try:
         for event in yaml.parse(source, Loader=loader):
@@ -101,7 +92,7 @@ def read_yaml(text: str, *, pure: bool = False) -> list[AnyNode]:
 def _raise_in_pure_words(source: str) -> None:
     """Raise the pure parser's error, so that messages do not depend on the parser used."""
     try:
-        for _ in yaml.parse(source, Loader=_PureLoader):
+        for _ in yaml.parse(source, Loader=PureLoader):
             pass
     except yaml.YAMLError as error:
         raise _yaml_error(error, source) from error
@@ -128,9 +119,9 @@ def _yaml_error(error: yaml.YAMLError, source: str) -> YamlError:
 def _yaml_hint(message: str) -> str:
     if "mapping values are not allowed" in message:
         return "quote a value that contains ': '"
+    if "tab that violates" in message or ("cannot start any token" in message and "\\t" in message):
+        return "indent with blanks, not with tabs"
     if "cannot start any token" in message:
-        if "\\t" in message:
-            return "indent with blanks, not with tabs"
         return "quote a value that begins with this character"
     if "found unexpected end of stream" in message:
         return "close the quote"

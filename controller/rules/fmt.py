@@ -107,25 +107,29 @@ def _space_items(text: str) -> str:
     kept = _kept_lines(read_yaml(text), source)
     heads = _heads(read_yaml(text))
     found: list[str] = []
+    fixed = 0
     for number, line in enumerate(text.split("\n")):
         if number in kept:
             found.append(line)
+            fixed = len(found)
             continue
         stripped = line.rstrip(" \t")
         if not stripped and (not found or not found[-1]):
             continue
-        if number in heads and found and found[-1]:
-            _separate(found)
+        if number in heads and len(found) > fixed and found[-1]:
+            _separate(found, fixed)
+        elif number in heads and found and found[-1]:
+            found.append("")
         found.append(stripped)
-    while found and not found[-1]:
+    while len(found) > fixed and not found[-1]:
         found.pop()
     return "\n".join(found) + "\n" if found else ""
 
 
-def _separate(found: list[str]) -> None:
+def _separate(found: list[str], fixed: int) -> None:
     """Put an empty line before the comment that leads up to an item, or before the item itself."""
     at = len(found)
-    while at > 0 and found[at - 1].startswith("#"):
+    while at > fixed and found[at - 1].startswith("#"):
         at -= 1
     if at > 0 and found[at - 1] and not found[at - 1].startswith(("---", "%")):
         found.insert(at, "")
