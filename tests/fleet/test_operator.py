@@ -238,7 +238,7 @@ def test_a_broken_ruleset_becomes_no_release_and_the_hosts_keep_theirs(operator:
         "  output: o\n  priority: Error\n"
     )
     try:
-        said = operator.build(code=1)
+        said = operator.build(code=2)
     finally:
         broken.unlink()
     assert "broken.yaml:3:" in said
