@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reference import evaluate
 
 from agent.compiler.dag import Graph
-from agent.compiler.filter.atoms import Call, atom_of, is_plain
+from agent.compiler.filter.atoms import FLAG_BITS, Call, atom_of, is_plain
 from agent.compiler.filter.form import KEEP, keeps
 from agent.compiler.filter.plan import rule_filter
 from agent.event import Event
@@ -21,6 +21,7 @@ NAME = field("proc.name", "CHARBUF")
 RESULT = field("evt.rawres", "INT64")
 NUMBER = field("fd.num", "INT64")
 READ, WRITE = field("evt.is_open_read", "BOOL"), field("evt.is_open_write", "BOOL")
+FILE, FLAGS = field("fd.filename", "CHARBUF"), field("evt.arg.flags", "CHARBUF")
 PATH, DIRECTORY, RAW = (
     field("fd.name", "CHARBUF"),
     field("fd.directory", "CHARBUF"),
@@ -75,6 +76,8 @@ checks = st.one_of(
     ),
     st.builds(typed.Check, st.sampled_from([NAME, PATH, RESULT]), st.just("exists")),
     st.builds(lambda: typed.Check(PATH, "=", expression=RAW)),
+    one_or_more(FILE, STRINGS, st.sampled_from([b"shadow", b"a", b"", b"y"])),
+    one_or_more(FLAGS, ["contains", "="], st.sampled_from([b"O_TRUNC", b"O_CREAT", b"O_RDONLY", b"O_"])),
 )
 conditions = st.recursive(
     checks,
@@ -106,10 +109,13 @@ def event_of(call: Call, *, directory: bool) -> Event:
         "evt.is_open_read": (call.flags or 0) & 3 in (0, 2),
         "evt.is_open_write": (call.flags or 0) & 3 in (1, 2),
         "fd.nameraw": path,
+        "evt.arg.flags": b"|".join(name for name, bit in FLAG_BITS.items() if (call.flags or 0) & bit),
     }
     if call.ret >= 0:
         fields["fd.name"] = name
         fields["fd.directory"] = name if directory else posixpath.dirname(name.decode()).encode()
+        if not directory:
+            fields["fd.filename"] = name.rpartition(b"/")[2]
     return Event(call.type, fields)
 
 

@@ -35,6 +35,8 @@ class Call:
     """The path argument as passed; ``None`` if it could not be read to its end."""
     flags: int | None = None
     """The flags of open(2); ``None`` if they are not an argument."""
+    family: int | None = None
+    """The address family of socket(2)."""
 
 
 Answer = Optional[bool]
@@ -79,14 +81,37 @@ class OpenedFor:
 
 
 @dataclass(frozen=True)
+class OpenedWith:
+    """The flags of open(2) have one of these bits."""
+
+    bits: int
+
+    def answer(self, call: Call) -> Answer:
+        """Answer for a call."""
+        return None if call.flags is None else bool(call.flags & self.bits)
+
+
+@dataclass(frozen=True)
+class Family:
+    """The address family of socket(2) is one of these."""
+
+    numbers: frozenset[int]
+
+    def answer(self, call: Call) -> Answer:
+        """Answer for a call."""
+        return None if call.family is None else call.family in self.numbers
+
+
+@dataclass(frozen=True)
 class Path:
-    """``fd.name`` is one of ``exact``, or begins with one of ``prefixes``.
+    """``fd.name`` is one of ``exact``, begins with one of ``prefixes`` or ends with one of ``suffixes``.
 
     If ``weak``, it may also be neither: then the answer is never yes, but unknown.
     """
 
     exact: frozenset[bytes] = frozenset()
     prefixes: frozenset[bytes] = frozenset()
+    suffixes: frozenset[bytes] = frozenset()
     weak: bool = False
 
     def answer(self, call: Call) -> Answer:
@@ -94,10 +119,11 @@ class Path:
         if call.path is None or call.ret < 0 or not is_plain(call.path):
             return None
         found = call.path in self.exact or call.path.startswith(tuple(self.prefixes))
+        found = found or call.path.endswith(tuple(self.suffixes))
         return None if found and self.weak else found
 
 
-Atom = Union[Names, Returned, OpenedFor, Path]
+Atom = Union[Names, Returned, OpenedFor, OpenedWith, Family, Path]
 
 
 @dataclass(frozen=True)
@@ -116,6 +142,10 @@ def is_plain(path: bytes) -> bool:
 
 OPEN_FLAGS = {"open": 1, "openat": 2}
 """Event type to the argument that holds the flags of open(2); ``openat2`` has them in memory."""
+FLAG_BITS = {b"O_CREAT": 0o100, b"O_EXCL": 0o200, b"O_TRUNC": 0o1000, b"O_APPEND": 0o2000}
+"""Flags of open(2) whose names occur in no other flag's name, as on x86."""
+FAMILIES = {b"AF_PACKET": 17, b"AF_NETLINK": 16, b"AF_ALG": 38, b"AF_VSOCK": 40}
+"""Address families whose names occur in no other family's name."""
 PATH_ARGUMENT = {"open": 0, "openat": 1, "openat2": 1, "creat": 0}
 """Event type to the argument that is the path of the file that ``fd.name`` names."""
 
@@ -194,6 +224,10 @@ def _exactly(constants: tuple[bytes, ...]) -> Atom:
     return Path(exact=frozenset(constants))
 
 
+def _ending(constants: tuple[bytes, ...]) -> Atom:
+    return Path(suffixes=frozenset(constants))
+
+
 def _beginning(constants: tuple[bytes, ...]) -> Atom:
     return Path(prefixes=frozenset(constants))
 
@@ -216,6 +250,32 @@ def _directory(check: typed.Check, event_type: str) -> Atom | NoAtom:
     return Path(prefixes=frozenset(constants), weak=True)
 
 
+def _filename(check: typed.Check, event_type: str) -> Atom | NoAtom:
+    """``fd.filename`` is what follows the last slash of an opened file's path; a directory has none."""
+    constants = _constants(check)
+    if event_type not in PATH_ARGUMENT or constants is None or check.op not in ("=", "in", "intersects"):
+        return _unsupported(check)
+    return Path(suffixes=frozenset(b"/" + constant for constant in constants), weak=True)
+
+
+def _flags(check: typed.Check, event_type: str) -> Atom | NoAtom:
+    constants = _constants(check)
+    if event_type not in OPEN_FLAGS or check.op != "contains" or not constants:
+        return _unsupported(check)
+    if any(constant not in FLAG_BITS for constant in constants):
+        return _unsupported(check)
+    return OpenedWith(sum(FLAG_BITS[constant] for constant in set(constants)))
+
+
+def _family(check: typed.Check, event_type: str) -> Atom | NoAtom:
+    constants = _constants(check)
+    if event_type != "socket" or check.op != "contains" or not constants:
+        return _unsupported(check)
+    if any(constant not in FAMILIES for constant in constants):
+        return _unsupported(check)
+    return Family(frozenset(FAMILIES[constant] for constant in constants))
+
+
 def _glob_beginning(constants: tuple[bytes, ...]) -> Atom | NoAtom:
     """Keep the literal text before the first special character: no path without it can match."""
     prefixes = set()
@@ -232,6 +292,7 @@ _PATH_OPERATORS: dict[str, Callable[[tuple[bytes, ...]], Atom | NoAtom]] = {
     "in": _exactly,
     "intersects": _exactly,
     "startswith": _beginning,
+    "endswith": _ending,
     "pmatch": _below,
     "glob": _glob_beginning,
 }
@@ -255,5 +316,8 @@ _FINDERS: dict[str, _Find] = {
     "evt.is_open_write": _opened(1, 2),
     "fd.name": _path,
     "fd.directory": _directory,
+    "fd.filename": _filename,
     "fd.nameraw": _raw,
+    "evt.arg.flags": _flags,
+    "evt.arg.domain": _family,
 }

@@ -1,9 +1,9 @@
 """A filter's forms as C text for the probe: ``static bool keep(struct call *c)``.
 
-``struct call`` and what is used here besides (``AI``, ``bool``, the constants ``EV_<type>``) are those of
-``agent/kernel/probe.c``. An atom becomes an expression whose value is ``F_NO``, ``F_YES`` or ``F_MAYBE``.
-Names and paths are compared 8 bytes at a time. The path is read only if the rest does not decide already.
-Nothing that a rules file says becomes C but as a number.
+``struct call``, ``struct scratch`` and what else is used here (``AI``, ``scratch_of_cpu``, ``EV_<type>``) are
+those of ``agent/kernel/probe.c``. An atom becomes an expression whose value is ``F_NO``, ``F_YES`` or
+``F_MAYBE``. Names and paths are compared 8 bytes at a time. The path is read only if the rest does not decide
+already. Nothing that a rules file says becomes C but as a number.
 """
 
 from __future__ import annotations
@@ -15,73 +15,125 @@ from agent.compiler.filter.atoms import (
     OPEN_FLAGS,
     PATH_ARGUMENT,
     Atom,
+    Family,
     Names,
     OpenedFor,
+    OpenedWith,
     Path,
     Returned,
 )
-from agent.compiler.filter.form import KEEP, All, Constant, Form, Literal
+from agent.compiler.filter.form import KEEP, All, Constant, Form, Literal, atoms_of, without
 
 _TYPE = re.compile(r"[a-z0-9_]+")
 
-PRELUDE = """
-struct filter_path { u64 word[33]; };
-BPF_TABLE("percpu_array", u32, struct filter_path, filter_paths, 1);
+MAX_COMPARISONS = 2000
+"""Comparisons of all forms together: the verifier gives up on a program with 8,192 undecided jumps."""
 
-// Read a path argument into the buffer. Its length, or 0 if it is not plain (see atoms.py) or cut off.
-AI u32 filter_read_path(struct filter_path *p, u64 address) {
-  for (int i = 0; i < 32; i++) p->word[i] = 0;
-  long n = bpf_probe_read_user_str(p->word, 256, (void *)address);
+PRELUDE = """
+enum { F_NO, F_YES, F_MAYBE };
+
+// Answers live in the scratch buffer, behind the path. The verifier does not follow values in a map, so it
+// need not try every combination of answers.
+#define A(i) (*(volatile u8 *)&s->b[1024 + i])
+
+// Read a path argument to the start of the scratch buffer. Returns its length, or 0 if it is cut off or
+// not plain: absolute, without "//" and "./", without a slash or dot component at its end (atoms.py).
+// Looks at 8 pairs of neighbours at a time: '.' and '/' differ in their last bit only, so a byte of `pairs`
+// is 0 where one of them stands before a '/'.
+AI u32 filter_read_path(struct scratch *s, u64 address) {
+  char *b = s->b;
+  long n = bpf_probe_read_user_str(b, 256, (void *)address);
   if (n < 2 || n > 255) return 0;
-  char *b = (char *)p->word;
   u32 length = n - 1;
   if (b[0] != '/') return 0;
-  char last = '/', before = 0;
   #pragma nounroll
-  for (u32 i = 1; i < 255; i++) {
-    if (i >= length) break;
-    char byte = b[i];
-    if (byte == '/' && (last == '/' || last == '.')) return 0;
-    before = last;
-    last = byte;
+  for (u32 at = 0; at < 256; at += 8) {
+    if (at + 1 >= length) break;
+    u64 here = *(volatile u64 *)&b[at], next = *(volatile u64 *)&b[at + 1];
+    u64 pairs = ((here & 0xfefefefefefefefeULL) ^ 0x2e2e2e2e2e2e2e2eULL) | (next ^ 0x2f2f2f2f2f2f2f2fULL);
+    u32 left = length - 1 - at;
+    if (left < 8) pairs |= ~0ULL << 8 * left;
+    if ((pairs - 0x0101010101010101ULL) & ~pairs & 0x8080808080808080ULL) return 0;
   }
   if (length == 1) return 1;
-  if (last == '/') return 0;
-  if (last == '.' && before == '/') return 0;
-  if (last == '.' && before == '.' && length >= 3 && b[(length - 3) & 0xff] == '/') return 0;
+  char last = b[(length - 1) & 0xff], before = b[(length - 2) & 0xff];
+  if (last == '/' || (last == '.' && (before == '/' || before == '.'))) return 0;
   return length;
 }
 """
 
 
 def c_text(forms: Mapping[str, Form]) -> str:
-    """Return the C text of a filter; event types without a form are kept."""
-    decided = {name: form for name, form in sorted(forms.items()) if form != KEEP}
-    if not all(_TYPE.fullmatch(name) for name in decided):
+    """Return the C text of a filter; event types without a form are kept. The forms must :func:`fit`."""
+    if not all(_TYPE.fullmatch(name) for name in forms):
         raise ValueError("a form's key is no event type")
-    functions = [_function(name, form) for name, form in decided.items()]
-    cases = [f"  if (c->type == EV_{name}) return keep_{name}(c);" for name in decided]
-    keep = ["AI bool keep(struct call *c) {", *cases, "  return true;", "}"]
-    head = (
-        PRELUDE if any(isinstance(atom, Path) for form in decided.values() for atom in _atoms(form)) else ""
-    )
-    return "\n".join(["enum { F_NO, F_YES, F_MAYBE };", head, *functions, *keep, ""])
+    groups: dict[Form, list[str]] = {}
+    for name, form in sorted(forms.items()):
+        if form != KEEP:
+            groups.setdefault(form, []).append(name)
+    functions = [_function(index, form) for index, form in enumerate(groups)]
+    keep = [
+        "AI bool keep(struct call *c) {",
+        "  struct scratch *s = scratch_of_cpu();",
+        "  if (!s) return true;",
+    ]
+    keep += ["  u32 form = 0;", "  u64 path = 0, flags = 0;"]
+    for index, names in enumerate(groups.values(), 1):
+        keep += [line for name in names for line in _select(name, index)]
+    keep += [
+        f"  if (form == {index}) return keep_{index - 1}(c, s, path, flags);"
+        for index in range(1, len(groups) + 1)
+    ]
+    return "\n".join([PRELUDE, *functions, *keep, "  return true;", "}", ""])
 
 
-def _function(event_type: str, form: Form) -> str:
-    """Write the filter of one event type."""
-    atoms = {atom: f"a{index}" for index, atom in enumerate(dict.fromkeys(_atoms(form)))}
-    lines = [f"AI bool keep_{event_type}(struct call *c) {{"]
+def _select(event_type: str, form: int) -> list[str]:
+    """Write where the path and the flags of an event type are, and which form decides."""
+    path, flags = PATH_ARGUMENT.get(event_type), OPEN_FLAGS.get(event_type)
+    sets = [f"form = {form};"]
+    sets += [] if path is None else [f"path = c->arg[{path}];"]
+    sets += [] if flags is None else [f"flags = c->arg[{flags}];"]
+    return [f"  if (c->type == EV_{event_type}) {{ {' '.join(sets)} }}"]
+
+
+def fit(forms: Mapping[str, Form], budget: int = MAX_COMPARISONS) -> dict[str, Form]:
+    """Weaken forms until they need no more than ``budget`` comparisons: the largest sets go first.
+
+    A check whose set has gone keeps what it might have rejected, so the forms stay sound.
+    """
+    fitted = dict(forms)
+    while True:
+        costs = {atom: _comparisons(atom) for form in set(fitted.values()) for atom in atoms_of(form)}
+        total = sum(costs[atom] for form in set(fitted.values()) for atom in set(atoms_of(form)))
+        if total <= budget or not costs:
+            return fitted
+        largest = max(costs, key=lambda atom: costs[atom])
+        fitted = {name: without(form, largest) for name, form in fitted.items()}
+
+
+def _comparisons(atom: Atom) -> int:
+    if isinstance(atom, Names):
+        return 2 * len(atom.names)
+    if isinstance(atom, Path):
+        words = sum(1 + len(item) // 8 for items in (atom.exact, atom.prefixes) for item in items)
+        return words + sum(1 + len(item) for item in atom.suffixes)
+    return 1
+
+
+def _function(index: int, form: Form) -> str:
+    """Write the function of one form."""
+    atoms = {atom: f"A({at})" for at, atom in enumerate(dict.fromkeys(atoms_of(form)))}
+    paths = {atom: name for atom, name in atoms.items() if isinstance(atom, Path)}
+    lines = [f"AI bool keep_{index}(struct call *c, struct scratch *s, u64 path, u64 flags) {{"]
     if any(isinstance(atom, Names) for atom in atoms):
         lines += _NAME
     for atom, name in atoms.items():
-        answer = "F_MAYBE" if isinstance(atom, Path) else _answer(atom, event_type)
-        lines.append(f"  u8 {name} = {answer};")
-    if any(isinstance(atom, Path) for atom in atoms):
+        lines.append(f"  {name} = {'F_MAYBE' if atom in paths else _answer(atom)};")
+    if paths:
         lines.append(f"  if (!{_expression(form, atoms)}) return false;")
-        lines += [line.replace("ARGUMENT", str(PATH_ARGUMENT[event_type])) for line in _PATH]
-        paths = [(atom, name) for atom, name in atoms.items() if isinstance(atom, Path)]
-        lines += [f"  {name} = {_answer(atom, event_type)};" for atom, name in paths]
+        lines.append("  u32 length = c->ret >= 0 ? filter_read_path(s, path) : 0;")
+        lines.append("  if (!length) return true;")
+        lines += [f"  {name} = {_answer(atom)};" for atom, name in paths.items()]
     return "\n".join([*lines, f"  return {_expression(form, atoms)};", "}"])
 
 
@@ -91,13 +143,6 @@ _NAME = [
     "    n0 = ((volatile u64 *)c->ident->comm)[0];",
     "    n1 = ((volatile u64 *)c->ident->comm)[1];",
     "  }",
-]
-_PATH = [
-    "  u32 zero = 0;",
-    "  struct filter_path *p = filter_paths.lookup(&zero);",
-    "  if (!p) return true;",
-    "  u32 length = c->ret >= 0 ? filter_read_path(p, c->arg[ARGUMENT]) : 0;",
-    "  if (!length) return true;",
 ]
 
 
@@ -110,20 +155,27 @@ def _expression(form: Form, atoms: Mapping[Atom, str]) -> str:
     return "(" + joint.join(_expression(part, atoms) for part in form.parts) + ")"
 
 
-def _answer(atom: Atom, event_type: str) -> str:
+def _answer(atom: Atom) -> str:
     if isinstance(atom, Returned):
         operator = "==" if atom.op == "=" else atom.op
         return f"c->ret {operator} {_long(atom.number)}"
     if isinstance(atom, OpenedFor):
-        argument = OPEN_FLAGS[event_type]
-        modes = " || ".join(f"(c->arg[{argument}] & 3) == {mode}" for mode in sorted(atom.modes)) or "false"
-        return f"(c->arg[{argument}] & 3) == 3 ? F_MAYBE : ({modes})"
+        modes = _any(f"(flags & 3) == {mode}" for mode in sorted(atom.modes))
+        return f"(flags & 3) == 3 ? F_MAYBE : ({modes})"
+    if isinstance(atom, OpenedWith):
+        return f"(flags & {atom.bits:#x}) != 0"
+    if isinstance(atom, Family):
+        return _any(f"(u32)c->arg[0] == {number}" for number in sorted(atom.numbers))
     if isinstance(atom, Names):
         return f"!c->ident ? F_MAYBE : ({_any(_same_name(name) for name in sorted(atom.names))})"
-    found = [_same_path(path) for path in sorted(atom.exact)] + [
-        _begins(path) for path in sorted(atom.prefixes)
-    ]
-    return f"({_any(found)}) ? {'F_MAYBE' if atom.weak else 'F_YES'} : F_NO"
+    return _path_answer(atom)
+
+
+def _path_answer(path: Path) -> str:
+    found = [_same_path(item) for item in sorted(path.exact)]
+    found += [_begins(item) for item in sorted(path.prefixes)]
+    found += [_ends(item) for item in sorted(path.suffixes)]
+    return f"({_any(found)}) ? {'F_MAYBE' if path.weak else 'F_YES'} : F_NO"
 
 
 def _any(tests: Iterable[str]) -> str:
@@ -148,22 +200,18 @@ def _same_path(path: bytes) -> str:
 
 
 def _begins(prefix: bytes) -> str:
-    """Compare the first bytes of the path, 8 at a time; the buffer is zero behind the path's end."""
+    """Compare the first bytes of the path, 8 at a time; a shorter path differs where its NUL is."""
     tests = []
     for at in range(0, len(prefix), 8):
         size = min(8, len(prefix) - at)
         mask = "" if size == 8 else f" & {(1 << 8 * size) - 1:#x}ULL"
-        tests.append(f"(p->word[{at // 8}]{mask}) == {_word(prefix, at):#x}ULL")
+        tests.append(f"(*(volatile u64 *)&s->b[{at}]{mask}) == {_word(prefix, at):#x}ULL")
     return "(" + " && ".join(tests) + ")" if tests else "true"
 
 
-def _atoms(form: Form) -> list[Atom]:
-    found: list[Atom] = []
-    waiting = [form]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, Literal):
-            found.append(part.atom)
-        elif not isinstance(part, Constant):
-            waiting.extend(part.parts)
-    return found
+def _ends(suffix: bytes) -> str:
+    """Compare the last bytes of the path, from the last one back."""
+    tests = [f"length >= {len(suffix)}"]
+    for back, byte in enumerate(reversed(suffix), 1):
+        tests.append(f"(u8)s->b[(length - {back}) & 0xff] == {byte}")
+    return "(" + " && ".join(tests) + ")"

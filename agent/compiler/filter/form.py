@@ -107,6 +107,29 @@ class Builder:
         return Literal(atom, negated)
 
 
+def atoms_of(form: Form) -> list[Atom]:
+    """Return the atoms of a form, each as often as it stands there."""
+    found: list[Atom] = []
+    waiting = [form]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Literal):
+            found.append(part.atom)
+        elif not isinstance(part, Constant):
+            waiting.extend(part.parts)
+    return found
+
+
+def without(form: Form, atom: Atom) -> Form:
+    """Return the form that an unknown answer of ``atom`` makes of this one."""
+    if isinstance(form, Constant):
+        return form
+    if isinstance(form, Literal):
+        return KEEP if form.atom == atom else form
+    join = conjunction if isinstance(form, All) else disjunction
+    return join(without(part, atom) for part in form.parts)
+
+
 def conjunction(parts: Iterable[Form]) -> Form:
     """Return the simplified ``and``."""
     kept = _flat(parts, All)
