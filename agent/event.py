@@ -15,6 +15,9 @@ IPNET                                     ``(bytes address, int prefix length)``
 list of X                                 ``tuple`` of the above
 ========================================  =====================================
 
+An ancestor field without index (``proc.aname``) is a tuple of all ancestors' values, the parent first; an
+event that gives them only one by one (``proc.aname[1]``, …) need not have it.
+
 ``None`` means that the field has no value here. Looking a field up never raises.
 """
 

@@ -115,3 +115,25 @@ def watch(event_types: frozenset[str]) -> Iterator[Watch]:
     capture.start()
     yield Watch(capture)
     capture.close()
+
+
+@pytest.fixture(scope="module")
+def watch_with() -> Iterator[Callable[[frozenset[str], str], Watch]]:
+    """Make captures of event types with a filter of the test's own (empty for none)."""
+    if reason := missing():
+        pytest.skip(reason)
+    captures: list[Capture] = []
+
+    def make(types: frozenset[str], text: str) -> Watch:
+        ours = FILTER % (os.getpid(), LOGIN)
+        if text:
+            ours = text.replace("AI bool keep(", "AI bool keep_rules(") + ours.replace(
+                "return ", "return keep_rules(c) && ("
+            ).replace(";\n}", ");\n}")
+        captures.append(Capture(types, filter=ours))
+        captures[-1].start()
+        return Watch(captures[-1])
+
+    yield make
+    for capture in captures:
+        capture.close()
