@@ -122,6 +122,8 @@ def _row(event: Event, key: str) -> Any:
     value = event[key]
     if value is None:
         value = ancestors(event, key)
+    if isinstance(value, tuple) and key == "proc.apid":
+        return event["proc.pid"]  # in an output, without index, Falco means the process itself
     if isinstance(value, tuple):
         return b" ".join(item if isinstance(item, bytes) else b"%d" % item for item in value)
     return value
