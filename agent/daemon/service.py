@@ -60,7 +60,7 @@ class Service:
         self._problem = ""
         self._began_ns = time.time_ns()
         self._loss_watch = LossWatch(self._hostname)
-        self._drop_watch: tuple[State, DropWatch] | None = None
+        self._drop_watch = DropWatch(self._hostname)
         self._exit = 0
 
     def run(self) -> int:
@@ -205,22 +205,19 @@ class Service:
             "problem": self._problem,
         }
 
-    def _new_drop_watch(self, state: State) -> DropWatch:
-        return DropWatch(state.prepared.config, self._hostname, self._changer.drops(), self._pipeline.events)
-
     def _tick(self) -> None:
         for alert in self._loss_watch.look(self._pipeline, self._writer, self._pipeline.running.outputs):
             self._pipeline.emit(alert)
         state = self._changer.state
         if state is None:
             return
-        if self._drop_watch is None or self._drop_watch[0] is not state:
-            self._drop_watch = state, self._new_drop_watch(state)
-        watch = self._drop_watch[1]
-        drop = watch.look(self._changer.drops(), self._pipeline.events)
+        settings = state.prepared.config.syscall_event_drops
+        drop = self._drop_watch.look(settings, self._changer.drops(), self._pipeline.events)
         if drop is not None:
-            self._pipeline.emit(drop)
-            if watch.exits:
+            if "alert" in settings.actions:
+                self._pipeline.emit(drop)
+            if "exit" in settings.actions:
+                _log.error("ending, as syscall_event_drops.actions asks")
                 self._exit = 1
                 self._loop.stop()
 

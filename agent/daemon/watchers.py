@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from agent.alert import Alert
-from agent.config import Config
+from agent.config.settings import EventDrops
 from agent.daemon import internal
 from agent.daemon.bucket import Bucket
 from agent.daemon.pipeline import Pipeline
@@ -20,40 +20,38 @@ _log = logging.getLogger(__name__)
 class DropWatch:
     """Events that the kernel could not hand over: Falco's ``syscall_event_drops``."""
 
-    def __init__(self, config: Config, hostname: str, drops: dict[str, int], events: int) -> None:
-        self._settings = config.syscall_event_drops
+    def __init__(self, hostname: str) -> None:
         self._hostname = hostname
-        self._bucket = Bucket(self._settings.rate, self._settings.max_burst, time.monotonic())
-        self._drops = dict(drops)
-        self._events = events
+        self._settings: EventDrops | None = None
+        self._bucket = Bucket(0, 0, 0)
+        self._drops: dict[str, int] = {}
+        self._events = 0
         self._pending = 0
 
-    def look(self, drops: dict[str, int], events: int) -> Alert | None:
-        """Compare the counters with those of a second ago; return the alert to raise, if any.
+    def look(self, settings: EventDrops, drops: dict[str, int], events: int) -> Alert | None:
+        """Compare the counters with those of a second ago; return the alert for the actions, if any are due.
 
         Drops below the threshold, or while the bucket is empty, are added to the next alert's number.
         """
+        if settings != self._settings:
+            self._settings, self._bucket = (
+                settings,
+                Bucket(settings.rate, settings.max_burst, time.monotonic()),
+            )
         new = sum(drops.values()) - sum(self._drops.values())
         seen = events - self._events
         self._drops, self._events = dict(drops), events
         self._pending += max(0, new)
-        if new <= 0 or self._pending <= self._settings.threshold * (self._pending + seen):
+        if new <= 0 or self._pending <= settings.threshold * (self._pending + seen):
             return None
-        if self._settings.actions == ("ignore",) or not self._bucket.take(time.monotonic()):
+        if settings.actions == ("ignore",) or not self._bucket.take(time.monotonic()):
             return None
         count, self._pending = self._pending, 0
         detail = f"{count} system calls dropped in last second."
-        if "log" in self._settings.actions:
+        if "log" in settings.actions:
             _log.error("%s. %s", internal.DROPS, detail)
-        if "alert" not in self._settings.actions:
-            return None
         fields = {"n_drops": count, "n_evts": seen, **{f"n_drops_{key}": drops[key] for key in sorted(drops)}}
         return internal.alert(self._hostname, internal.DROPS, "Debug", detail, fields)
-
-    @property
-    def exits(self) -> bool:
-        """Whether the configuration asks to end at a drop."""
-        return "exit" in self._settings.actions
 
 
 class LossWatch:
