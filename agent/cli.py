@@ -91,6 +91,15 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_falco_options(parser: argparse.ArgumentParser) -> None:
+    for what in ("enable", "disable"):
+        parser.add_argument(
+            f"--{what}-source",
+            dest=what,
+            metavar="SOURCE",
+            action="append",
+            default=[],
+            help=f"{what} an event source",
+        )
     parser.add_argument("--dry-run", action="store_true", help="load everything, capture nothing, and end")
     parser.add_argument("-V", dest="validate", metavar="PATH", action="append", help="validate rules and end")
     parser.add_argument("-L", dest="list_rules", action="store_true", help="list the rules and end")
@@ -99,9 +108,14 @@ def _add_falco_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace, paths: Paths) -> int:
-    from agent.daemon import describe, log, start  # the daemon's modules, only where it is to run
+    from agent.config.sources import LOADED, enabled_sources  # modules of the daemon, only where it is to run
+    from agent.daemon import describe, log, start, terminal
 
     log.begin()
+    try:
+        enabled_sources(LOADED, options.enable, options.disable)
+    except ValueError as error:
+        return terminal.complain(str(error))
     if options.list_fields:
         return describe.fields()
     if options.validate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,10 @@ def _check(config: Config, root: Node, found: list[Problem]) -> None:
         settings = getattr(config, output)
         if settings.enabled and not getattr(settings, key):
             found.append(Problem(ERROR, entries[output].place, f"{output} is enabled but has no {key}"))
+    for index, plugin in enumerate(config.plugins):
+        if _escapes(str(plugin.get("library_path", ""))):
+            text = f"plugins[{index}].library_path leads out of the folder of plugins"
+            found.append(Problem(ERROR, entries["plugins"].place, text))
     for index, selection in enumerate(config.rules):
         chosen = [each for each in (selection.enable, selection.disable) if each is not None]
         if len(chosen) != 1 or (chosen[0].rule is None) == (chosen[0].tag is None):
@@ -78,6 +83,11 @@ def _check(config: Config, root: Node, found: list[Problem]) -> None:
     if not any(output.enabled for output in (*outputs, config.http_output)):
         text = "no output is enabled: alerts go to the spool only"
         found.append(Problem(WARNING, root.place, text))
+
+
+def _escapes(path: str) -> bool:
+    """Whether a relative path leads out of the folder that it begins in."""
+    return not Path(path).is_absolute() and os.path.normpath(path).split("/")[0] == ".."
 
 
 def _notices(root: Node) -> list[Problem]:

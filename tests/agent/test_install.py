@@ -26,7 +26,7 @@ class Host:
 
     def run(self, *argv: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            argv, capture_output=True, text=True, env=self.environment, cwd=cwd, timeout=100
+            argv, capture_output=True, text=True, env=self.environment, cwd=cwd, timeout=100, check=False
         )
 
     def install(self) -> dict[str, Any]:
