@@ -61,7 +61,7 @@ def test_an_event_that_matches_is_printed_and_spooled(daemon: Daemon, tmp_path: 
     (line,), (record,) = daemon.printed(), daemon.spooled()
     assert line["rule"] == record["alert"]["rule"] == "Shadow"
     assert record["alert"]["output_fields"]["fd.name"] == SHADOW
-    assert record["subject"] == {"pid": 7}
+    assert record["subject"]["pid"] == 7
     assert record["seq"] == 1
     assert record["digest"] == daemon.status()["digest"]
     assert record["t"]["matched_ns"] <= record["t"]["spooled_ns"]
