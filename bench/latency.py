@@ -32,11 +32,13 @@ BUSY = "import os\nwhile True: os.close(os.open('/dev/null', os.O_RDONLY))"
 
 
 def agent(root: Path, *arguments: str) -> None:
+    """Call the agent's command."""
     environment = {**os.environ, "TERCEL_ROOT": str(root), "PYTHONPATH": str(REPOSITORY)}
     subprocess.run([sys.executable, "-m", "agent.cli", *arguments], env=environment, check=True, stdout=2)
 
 
 def records(paths: Paths) -> list[dict[str, dict[str, int]]]:
+    """Return every record in the spool."""
     reader, found = spool.Reader(paths.spool), []
     while (batch := reader.read(10_000)) is not None:
         found += [json.loads(record.payload) for record in batch.records]
@@ -44,6 +46,7 @@ def records(paths: Paths) -> list[dict[str, dict[str, int]]]:
 
 
 def opens(marked: Path, count: int) -> None:
+    """Open the marked file, once every few milliseconds."""
     for _ in range(count):
         os.close(os.open(marked, os.O_RDONLY))
         time.sleep(0.004)
@@ -51,6 +54,7 @@ def opens(marked: Path, count: int) -> None:
 
 
 def row(name: str, times: list[dict[str, int]]) -> str:
+    """Return one line of the table."""
     whole = sorted((each["spooled_ns"] - each["event_ns"]) / 1000 for each in times)
     matched = sorted((each["matched_ns"] - each["event_ns"]) / 1000 for each in times)
     cells = [whole[int(len(whole) * part)] for part in (0.5, 0.9, 0.99)] + [whole[-1]]
@@ -59,6 +63,7 @@ def row(name: str, times: list[dict[str, int]]) -> str:
 
 
 def main() -> None:
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--alerts", type=int, default=500)
     count = parser.parse_args().alerts
