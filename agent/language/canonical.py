@@ -22,8 +22,10 @@ class _Style:
 
     value: Callable[[bytes], bytes]
     """A value on the right or in a list."""
-    argument: Callable[[bytes], bytes]
-    """A constant argument of a transformer, and the argument of a field."""
+    constant: Callable[[bytes], bytes]
+    """A constant argument of a transformer."""
+    index: Callable[[bytes], bytes]
+    """What stands between the brackets of a field or a transformer."""
     operand: Callable[[tree.Condition, type], bool]
     """Whether an operand of a node of the given type goes in brackets."""
 
@@ -51,12 +53,12 @@ def _needs_brackets(node: tree.Condition, parent: type) -> bool:
     return parent is tree.Or and isinstance(node, tree.Or)
 
 
-def _argument(value: bytes) -> bytes:
+def _index_text(value: bytes) -> bytes:
     return escape(value) if value else b'""'
 
 
-_CANONICAL = _Style(escape, _argument, _compound)
-_SOURCE = _Style(quote, quote_always, _needs_brackets)
+_CANONICAL = _Style(escape, escape, _index_text, _compound)
+_SOURCE = _Style(quote, quote_always, quote_always, _needs_brackets)
 
 _Work = Union[bytes, "tuple[tree.Condition, type]"]
 
@@ -116,7 +118,7 @@ def _expression(node: tree.Argument | tree.ValueOf, style: _Style) -> bytes:
     if isinstance(node, tree.Field):
         return node.name.encode() + _index(node.arg, style)
     if isinstance(node, tree.Literal):
-        return style.argument(node.value) if node.quoted or style is _CANONICAL else node.value
+        return style.constant(node.value) if node.quoted or style is _CANONICAL else node.value
     if isinstance(node, tree.ArgumentList):
         return b"(" + b",".join([_expression(item, style) for item in node.items]) + b")"
     if isinstance(node, tree.ValueOf):
@@ -126,4 +128,4 @@ def _expression(node: tree.Argument | tree.ValueOf, style: _Style) -> bytes:
 
 
 def _index(arg: bytes | None, style: _Style) -> bytes:
-    return b"" if arg is None else b"[" + style.argument(arg) + b"]"
+    return b"" if arg is None else b"[" + style.index(arg) + b"]"

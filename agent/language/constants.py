@@ -15,6 +15,8 @@ from agent.language.typed import Constant
 
 MAX_TEXT = 255
 """Longest text or buffer constant, in bytes."""
+MAX_SHOWN = 1000
+"""Most of a constant that a message repeats, in bytes."""
 
 # What sscanf("%d%c") reads as one number: blanks before it, none after it.
 _INTEGER = re.compile(rb"[ \t\n\x0b\x0c\r]*([+-]?[0-9]+)\Z")
@@ -44,7 +46,7 @@ def parse_constant(text: bytes, type_name: str, op: str, *, wrap: bool = False) 
 
 
 def _show(text: bytes) -> str:
-    return text.decode("utf-8", "backslashreplace")
+    return text[:MAX_SHOWN].decode("utf-8", "backslashreplace")
 
 
 def _text(text: bytes, op: str) -> bytes:

@@ -18,7 +18,7 @@ from agent.language.builder import Part, callbacks
 from agent.language.errors import ConditionSyntaxError
 from agent.language.escape import unescape
 from agent.language.lexing import BAD, CALLBACKS, QUOTED, skip_blanks
-from agent.language.syntax_error import explain, explain_argument
+from agent.language.syntax_error import MAX_SHOWN, explain, explain_argument
 
 DEPTH_LIMIT = 1000
 """Upstream's limit for rules files (about 199 brackets); its parser's own default is 100."""
@@ -28,8 +28,6 @@ MAX_QUOTES = 200_000
 """Most quotes in a condition: the lexer's regular expressions remember each of them."""
 
 _DELIMITER = re.compile(r"[()\"' \t\n\x0b\x0c\r=,]")
-_SHOWN = 300
-"""Most of the text before an error that is looked at to name the last token, in bytes."""
 _OPENING = frozenset({"LPAR", "_OR_PAR", "_AND_PAR", "NOT_PAR", "TRANSFORMER", "VAL"})
 _QUOTED = re.compile(QUOTED)
 _BRACKET = re.compile(rf"{QUOTED}|[()]")
@@ -120,7 +118,7 @@ def _accepted(error: UnexpectedInput) -> frozenset[str]:
 def _remembered(text: str, last: Token | None, pos: int) -> str:
     """Return the last token as upstream remembers it: strings without quotes, only the end of brackets."""
     if last is None:  # the parser stopped, not the lexer
-        before = text[max(0, pos - _SHOWN) : pos].rstrip(" \t\b\r\n")
+        before = text[max(0, pos - MAX_SHOWN) : pos].rstrip(" \t\b\r\n")
         if before.endswith(('"', "'")):
             *_, quoted = _QUOTED.finditer(text, 0, pos)
             return unescape(quoted.group().encode("latin-1")).decode("latin-1")

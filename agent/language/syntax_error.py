@@ -15,6 +15,9 @@ from agent.language.escape import EscapeError, unescape
 from agent.language.lexing import QUOTED, scan_list
 from agent.language.operators import OPERATORS, RIGHT_TRANSFORMERS
 
+MAX_SHOWN = 300
+"""Most of a token that a message repeats, in bytes."""
+
 _ARGUMENT = re.compile(rf"\[({QUOTED}|[^\]\[\"' \t\n\x0b\x0c\r]+)")
 _WORD_AND_OR = re.compile(r"and|or")
 
@@ -90,7 +93,7 @@ def _explain_end(text: str, pos: int, allowed: Collection[str], last: str) -> Co
         return ConditionSyntaxError(f"expected blank or '(' after '{word.group()}'", word.end())
     if "_RPAR" in allowed:
         return ConditionSyntaxError("expected a ')' token", pos)
-    shown = last.encode("latin-1").decode("utf-8", "backslashreplace")
+    shown = last[:MAX_SHOWN].encode("latin-1").decode("utf-8", "backslashreplace")
     return ConditionSyntaxError(f"unexpected token after '{shown}', expecting 'or', 'and'", pos)
 
 

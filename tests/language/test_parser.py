@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.language import tree
+from agent.language import parser, tree
 from agent.language.canonical import canonical, source
 from agent.language.errors import ConditionSyntaxError, line_and_column
+from agent.language.lexing import QUOTED
 from agent.language.parser import MAX_QUOTES, MAX_TEXT, parse
 
 from .conditions import conditions
@@ -117,6 +119,15 @@ def test_an_escape_that_does_not_exist_is_refused_in_every_item_of_a_list() -> N
     # Upstream takes a list whose first item has one as the empty list, which never matches.
     assert refused(b'a.b in ("\\q")').pos == 12
     assert refused(b'a.b in (x, "\\q")').pos == 15
+
+
+def test_the_grammar_and_the_scanner_agree_what_a_quoted_string_is() -> None:
+    terminals = {terminal.name: terminal.pattern.to_regexp() for terminal in parser._parser().terminals}
+    assert terminals["QUOTED"] == re.compile(rf"(?:{QUOTED})").pattern.replace("\\x00", "\x00")
+
+
+def test_messages_stay_short_whatever_the_text() -> None:
+    assert len(refused(b"a.b = " + b"x" * 100_000 + b" y").message) < 400
 
 
 def test_lines_end_at_carriage_returns_and_line_feeds() -> None:
@@ -254,6 +265,8 @@ def test_what_is_printed_parses_back_to_the_same_tree(node: tree.Condition) -> N
 def test_upstreams_text_brackets_every_chain_and_quotes_little() -> None:
     node = parse(b"not (a.b in (x, \"y z\")) and c.d = '' or e")
     assert canonical(node) == b'((not a.b in (x, "y z") and c.d = ) or e)'
+    assert canonical(parse(b'join("", (a.b)) = x')) == b"join(,(a.b)) = x"
+    assert canonical(parse(b'a.b[""] exists')) == b'a.b[""] exists'
 
 
 def test_deep_trees_print() -> None:
