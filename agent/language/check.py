@@ -169,21 +169,28 @@ class _Checker:
             value = parse_constant(node.value, left.type.name, op, wrap=self.wrap_integers)
         except ConstantError as error:
             raise ConditionTypeError(str(error), node.pos) from None
-        wrong = self._event_error(left, op, node.value)
+        special = _SPECIAL.get(_innermost(left))
+        wrong = special(self.catalogue, op, node.value) if special is not None else None
         if wrong is not None:
             raise ConditionTypeError(wrong, node.pos)
         return value
 
-    def _event_error(self, left: typed.Expression, op: str, text: bytes) -> str | None:
-        """Event types must exist, whatever the operator; ``evt.around`` takes only ``=``."""
-        name = _innermost(left)
-        if name in ("evt.type", "syscall.type"):
-            shown = text.decode("utf-8", "backslashreplace")
-            if shown not in self.catalogue.event_types:
-                return f"unknown event type {shown}"
-        elif name == "evt.around" and op != "=":
-            return "evt.around supports only '=' comparison operator"
-        return None
+
+def _event_type_error(catalogue: Catalogue, _op: str, text: bytes) -> str | None:
+    name = text.decode("utf-8", "backslashreplace")
+    return None if name in catalogue.event_types else f"unknown event type {name}"
+
+
+def _around_error(_catalogue: Catalogue, op: str, _text: bytes) -> str | None:
+    return None if op == "=" else "evt.around supports only '=' comparison operator"
+
+
+_SPECIAL = {
+    "evt.type": _event_type_error,
+    "syscall.type": _event_type_error,
+    "evt.around": _around_error,
+}
+"""Fields whose constants are checked further, whatever the operator."""
 
 
 def _reduce(node: tree.And | tree.Or | tree.Not, done: list[typed.Condition | None]) -> None:
