@@ -165,6 +165,11 @@ def test_the_reason_names_the_field() -> None:
     assert result.reasons == ("the kernel does not evaluate proc.cmdline",)
 
 
+def test_the_end_of_a_process_has_no_return_value_to_compare() -> None:
+    condition = typed.Not(typed.Check(RESULT, "=", value=0))
+    assert rule_filter("r", "procexit", Graph().build(condition, lambda _check: None)).form == KEEP
+
+
 @given(paths)
 def test_a_plain_path_is_its_own_name(path: bytes) -> None:
     if is_plain(path):

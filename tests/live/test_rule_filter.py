@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.compiler.engine import Engine, EngineSettings
-from agent.compiler.filter.c_text import c_text, fit
+from agent.compiler.filter.c_text import c_text
 from agent.compiler.filter.plan import KernelFilter
 from agent.language import Ruleset, RulesFile, load
 
@@ -88,7 +88,7 @@ def plain(ruleset: Ruleset, watch_with: NewWatch) -> Watch:
 @pytest.fixture(scope="module")
 def filtered(ruleset: Ruleset, watch_with: NewWatch) -> Watch:
     forms = KernelFilter.build(ruleset.active_rules).forms
-    return watch_with(frozenset(forms), c_text(fit(forms)))
+    return watch_with(frozenset(forms), c_text(forms))
 
 
 def opened(path: str, flags: int = os.O_RDONLY) -> None:

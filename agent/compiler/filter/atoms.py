@@ -15,6 +15,7 @@ from typing import Any, Callable, Optional, Union
 
 from agent.compiler.dag import is_constant
 from agent.compiler.values import ORDER
+from agent.fields.catalogue import CATALOGUE
 from agent.language import typed
 
 COMM_BYTES = 15
@@ -185,7 +186,9 @@ def _names(check: typed.Check, _event_type: str) -> Atom | NoAtom:
     return Names(frozenset(name for name in constants if len(name) <= COMM_BYTES))
 
 
-def _returned(check: typed.Check, _event_type: str) -> Atom | NoAtom:
+def _returned(check: typed.Check, event_type: str) -> Atom | NoAtom:
+    if event_type not in CATALOGUE.syscalls:
+        return NoAtom(f"{event_type} returns nothing")
     if check.modifier is None and check.value is not None and check.op in ("=", *ORDER):
         return Returned(check.op, check.value)
     return _unsupported(check)

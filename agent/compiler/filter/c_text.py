@@ -64,11 +64,11 @@ AI u32 filter_read_path(struct scratch *s, u64 address) {
 
 
 def c_text(forms: Mapping[str, Form]) -> str:
-    """Return the C text of a filter; event types without a form are kept. The forms must :func:`fit`."""
+    """Return the C text of a filter, of forms that are made to :func:`fit`. Types without a form are kept."""
     if not all(_TYPE.fullmatch(name) for name in forms):
         raise ValueError("a form's key is no event type")
     groups: dict[Form, list[str]] = {}
-    for name, form in sorted(forms.items()):
+    for name, form in sorted(fit(forms).items()):
         if form != KEEP:
             groups.setdefault(form, []).append(name)
     functions = [_function(index, form) for index, form in enumerate(groups)]
