@@ -122,6 +122,8 @@ class RuleCompiler:
         if problem is not None or resolved is None:
             raise problem or Rejected("LOAD_ERR_VALIDATE", "the condition does not resolve", item.context)
         self._warn(item, resolved, text, own)
+        parsed = self._definitions.parse(text, item.context)
+        self._definitions.warn_list_typos(parsed, text, item.condition_context or item.context, own)
         checked = check_condition(resolved.tree)
         if checked.condition is None:
             self._refuse(item, checked, resolved, text, own)

@@ -11,6 +11,7 @@ from agent.language.conditions import parse_condition
 from agent.language.errors import ConditionError
 from agent.language.items import MacroItem, Piece
 from agent.language.lint import Linter
+from agent.language.list_typos import ListTypos
 from agent.language.lists import ExpandedList, Expander, TooLongError, expand_lists
 from agent.language.located import ConditionText
 from agent.language.macros import MacroError, MacroResolver, Parsed, Resolved, find_references
@@ -71,11 +72,12 @@ class Definitions:
         self.cache = cache
         self.sink = sink
         self.lists: dict[str, ExpandedList] = expand_lists(collector.lists)
-        self.used_lists: set[str] = {name for one in self.lists.values() for name in one.refers_to}
+        self.used_lists: set[str] = set()
         self.used_macros: set[str] = set()
         self.macros: dict[str, MacroState] = {}
         self.broken: set[str] = set(collector.broken["macro"]) - set(collector.macros)
         self._expander = Expander(self.lists)
+        self._typos = ListTypos(self.lists)
         self._parse_macros()
         self.resolver = MacroResolver({name: state.parsed for name, state in self.macros.items()})
         self._resolve_macros()
@@ -106,17 +108,43 @@ class Definitions:
                 self.sink.warning(
                     "LOAD_UNUSED_MACRO", message, state.item.context, None, "remove it, or use it"
                 )
+        self._follow_lists()
         for name, item in self.collector.lists.items():
             if name not in self.used_lists:
                 message = "List not referred to by any other rule/macro"
                 self.sink.warning("LOAD_UNUSED_LIST", message, item.context, None, "remove it, or use it")
+
+    def _follow_lists(self) -> None:
+        """Count what used lists refer to as used."""
+        waiting = list(self.used_lists)
+        while waiting:
+            for other in self.lists[waiting.pop()].refers_to - self.used_lists:
+                self.used_lists.add(other)
+                waiting.append(other)
+
+    def warn_list_typos(self, parsed: Parsed, text: ConditionText, context: Context, sink: Sink) -> None:
+        """Warn of constants that look like misspelt lists. Falco says nothing, so this is for people only."""
+        if self.collector.settings.first_error_only:
+            return
+        for literal, name in self._typos.find(parsed.root):
+            word = literal.value.decode("latin-1")
+            message = f"'{word}' is not a list, so it is compared as a text"
+            at = text.context(context, literal.pos, text.written)
+            sink.warning(
+                "LOAD_COMPILE_CONDITION",
+                message,
+                at,
+                text.spot(literal.pos),
+                f"did you mean the list {name}?",
+            )
 
     def _parse_macros(self) -> None:
         for name, item in self.collector.macros.items():
             context = item.condition_context or item.context
             try:
                 text = self.expand(item.condition, " ", context)
-                self.macros[name] = MacroState(item, text, self.parse(text, context))
+                state = self.macros[name] = MacroState(item, text, self.parse(text, context))
+                self.warn_list_typos(state.parsed, text, context, self.sink)
             except Rejected as rejected:
                 self.broken.add(name)
                 self.sink.reject(rejected)

@@ -99,6 +99,12 @@ def test_lists_inside_lists_are_expanded_where_they_are_visible() -> None:
     assert rule("proc.name in (two)", before).canonical == b"proc.name in (a, b, c)"
 
 
+def test_a_list_that_only_an_unused_list_names_is_unused() -> None:
+    text = "- list: one\n  items: [a]\n- list: two\n  items: [one]\n"
+    assert codes(text) == ["LOAD_UNUSED_LIST", "LOAD_UNUSED_LIST"]
+    assert codes(text + RULE.format(condition="evt.type=open and proc.name in (two)")) == []
+
+
 def test_a_redefinition_keeps_its_place() -> None:
     first, second = RULE.format(condition="evt.type=open"), RULE.format(condition="evt.type=close")
     found = rules(first + second.replace("rule: a", "rule: b") + second)
