@@ -12,10 +12,10 @@ import typer
 from controller.cli import options
 from controller.cli.output import print_json, say, table, warn
 from controller.errors import InputError
-from controller.release.build import expand
 from controller.respond.decide import decide
 from controller.respond.playbook import Loaded, Rule, load
 from controller.respond.source import ERROR, PlaybookFile
+from controller.rules.files import expand
 
 app = typer.Typer(help="Check playbooks, show what they mean, and try alerts on them.", no_args_is_help=True)
 

@@ -12,7 +12,7 @@ from agent.language import Loaded, Ruleset, RulesFile, load
 from controller.cli import options
 from controller.cli.output import print_json, say, table, warn
 from controller.errors import InputError, TercelError
-from controller.rules.files import expand, read_rules
+from controller.rules.files import expand, read_files
 from controller.rules.render import Line, Renderer, summary
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ def check(
 
     Exit code 0: clean, 1: warnings and --strict, 2: errors. --json is Falco's -V -o json_output=true.
     """
-    given = read_rules(files)
+    given = read_files(files)
     loaded = load(given)
     if json:
         from controller.rules.falco_json import load_results  # only --json needs it
@@ -78,7 +78,7 @@ def _print(line: Line) -> None:
 
 def _load(files: list[Path]) -> Ruleset:
     """Load rules that must be without errors. Shows the errors otherwise, and ends with exit code 2."""
-    given = read_rules(files)
+    given = read_files(files)
     loaded = load(given)
     if loaded.ruleset is None:
         renderer = Renderer(given)
@@ -138,7 +138,7 @@ def _show_detail(key: str, value: Any) -> None:
     if value in ([], {}, ()):
         return
     if isinstance(value, dict):
-        value = [f"{name} ({kind})" for name, kind in value.items()]
+        value = [f"{name} ({said})" for name, said in value.items()]
     if isinstance(value, list):
         value = ", ".join(str(item) for item in value)
     lines = str(value).strip().split("\n")
@@ -166,7 +166,7 @@ def fmt_command(
 
     changed, failed = 0, 0
     for path in [path for given in files for path in expand(given)]:
-        before = read_rules([path])[0].content
+        before = read_files([path])[0].content
         try:
             after = format_rules(before)
         except (YamlError, FormatError) as error:

@@ -14,6 +14,7 @@ from controller.release.shelf import Contents, Shelf
 from controller.release.template import DEFAULT, Template
 from controller.respond import playbook
 from controller.respond.source import ERROR, PlaybookFile
+from controller.rules.files import read_files
 from controller.signing import Signer
 from controller.store import releases
 
@@ -55,8 +56,8 @@ def build(home: Home, store: Store, inventory: Inventory, sources: Sources) -> B
 
     The same files and variables as in the newest release give that one again.
     """
-    rules = _read(sources.rules, "rules")
-    playbooks = _read(sources.playbooks, "playbooks")
+    rules = read_files(sources.rules, "rules")
+    playbooks = read_files(sources.playbooks, "playbooks")
     warnings, names = _check_rules(rules)
     warnings += _check_playbooks(playbooks, names)
     hosts, configs = _render(sources.config, inventory)
@@ -81,29 +82,6 @@ def describe(diagnostic: Diagnostic) -> str:
     hint = f" ({diagnostic.hint})" if diagnostic.hint else ""
     place = f"{diagnostic.file}:{diagnostic.place.human()}"
     return f"{place}: {diagnostic.severity}: {diagnostic.message} [{diagnostic.code}]{hint}"
-
-
-def _read(paths: Sequence[Path], what: str) -> list[RulesFile]:
-    return [_file(path) for given in paths for path in expand(given, what)]
-
-
-def expand(path: Path, what: str) -> list[Path]:
-    """Return the file, or a folder's YAML files in order of name, test cases left out. Raises InputError."""
-    if not path.is_dir():
-        return [path]
-    found = sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"} and file.is_file())
-    # NAME_test.yaml holds the test cases of NAME.yaml.
-    found = [file for file in found if not file.stem.endswith("_test")]
-    if not found:
-        raise InputError(f"the folder holds no {what} (*.yaml)", str(path))
-    return found
-
-
-def _file(path: Path) -> RulesFile:
-    try:
-        return RulesFile(str(path), path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot read it: {error.strerror}", str(path)) from None
 
 
 def _check_rules(files: list[RulesFile]) -> tuple[list[str], set[str]]:

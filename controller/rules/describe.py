@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.compiler.filter.plan import KernelFilter
 from agent.language.canonical import source as print_condition
 from agent.language.lint import checks_of
 from agent.language.ruleset import Rule
@@ -55,8 +56,15 @@ def details(rule: Rule) -> dict[str, Any]:
         "event types": sorted(rule.event_types),
         "macros": sorted(rule.macros),
         "lists": sorted(rule.lists),
+        "kernel filter": _kernel(rule),
         "exceptions": [_exception(one) for one in rule.exceptions],
     }
+
+
+def _kernel(rule: Rule) -> dict[str, str]:
+    """Say for each event type whether the kernel decides the rule, and if not, why."""
+    found = KernelFilter.build([rule]).of_rule(rule.name)
+    return {one.event_type: "exact" if one.exact else "; ".join(one.reasons) for one in found}
 
 
 def _exception(one: Any) -> dict[str, Any]:

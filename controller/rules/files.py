@@ -1,4 +1,4 @@
-"""Rules files named on the command line, as ``rules_files`` of ``falco.yaml`` names them."""
+"""Rules files and playbooks named on the command line, as ``rules_files`` of ``falco.yaml`` names them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ TESTS = "_test"
 """``NAME_test.yaml`` holds the test cases of ``NAME.yaml``; it is no rules file."""
 
 
-def read_rules(paths: Sequence[Path]) -> list[RulesFile]:
+def read_files(paths: Sequence[Path], what: str = "rules") -> list[RulesFile]:
     """Read files and folders in the order given.
 
     A folder stands for its ``.yaml`` and ``.yml`` files, by name, not below. Raises InputError.
     """
-    return [_read(path) for given in paths for path in expand(given)]
+    return [_read(path) for given in paths for path in expand(given, what)]
 
 
-def expand(path: Path) -> list[Path]:
-    """Return the rules files that a path stands for. Raises InputError for a folder without any."""
+def expand(path: Path, what: str = "rules") -> list[Path]:
+    """Return the file, or a folder's YAML files by name, test cases left out. Raises InputError."""
     if not path.is_dir():
         return [path]
     try:
@@ -32,7 +32,7 @@ def expand(path: Path) -> list[Path]:
     found = [file for file in entries if file.suffix in SUFFIXES and file.is_file()]
     found = [file for file in found if not file.stem.endswith(TESTS)]
     if not found:
-        raise InputError("the folder holds no rules (*.yaml, *.yml)", str(path))
+        raise InputError(f"the folder holds no {what} (*.yaml, *.yml)", str(path))
     return found
 
 

@@ -123,7 +123,8 @@ def _space_items(text: str) -> str:
         found.append(stripped)
     while len(found) > fixed and not found[-1]:
         found.pop()
-    return "\n".join(found) + "\n" if found else ""
+    open_end = text.count("\n") in kept  # a line end would become part of the last value
+    return "\n".join(found) + ("" if open_end or not found else "\n")
 
 
 def _separate(found: list[str], fixed: int) -> None:

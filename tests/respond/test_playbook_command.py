@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from controller.cli.playbook import read_files
-from controller.release.build import expand
 from controller.respond.playbook import load
+from controller.rules.files import expand
 from responders.registry import RESPONDERS, descriptions
 
 from .helpers import PYTHON
