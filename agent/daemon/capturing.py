@@ -37,7 +37,7 @@ class Capture(Protocol):
     def read(self, handle: Callable[[Event], None], limit: int | None = None) -> int:
         """Hand over what waits."""
 
-    def reload(self, event_types: frozenset[str]) -> None:
+    def reload(self, event_types: frozenset[str], filter: str) -> None:  # noqa: A002 - as the real one
         """Capture other event types, losing none. Raises CaptureError; then all is as before."""
 
     def counters(self) -> Any:
@@ -47,15 +47,15 @@ class Capture(Protocol):
         """End."""
 
 
-NewCapture = Callable[[frozenset[str], bool], Capture]
-"""Makes a capture, not yet started, of event types, ``True`` for the agent's own pid namespace only."""
+NewCapture = Callable[[frozenset[str], str, bool], Capture]
+"""Makes a capture, not yet started: event types, C text of the filter, own pid namespace only or not."""
 
 
-def live(event_types: frozenset[str], own_pid_namespace: bool) -> Capture:  # noqa: FBT001 - see NewCapture
+def live(event_types: frozenset[str], kernel_filter: str, own: bool) -> Capture:  # noqa: FBT001 - see NewCapture
     """Return the real capture."""
     from agent.kernel.capture import Capture as Live  # needs bcc only when something is captured
 
-    return Live(event_types, own_pid_namespace=own_pid_namespace)
+    return Live(event_types, own_pid_namespace=own, filter=kernel_filter)
 
 
 _INCOMPLETE = frozenset({"truncated", "identity_map"})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
+import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from agent.daemon.loop import Loop
 from agent.daemon.pipeline import Pipeline, Running
 from agent.daemon.sources import Source, current_release
 from agent.daemon.state import State
+from agent.kernel.errors import VerifierError
+from agent.kernel.program import KEEP_ALL
 from agent.outputs.build import build_outputs
 from agent.outputs.queued import Queued
 from agent.paths import Paths
@@ -26,6 +30,7 @@ from agent.paths import Paths
 _BATCH = 2000
 """Events handled before the loop looks at anything else."""
 _DRAIN_S = 5.0
+_log = logging.getLogger(__name__)
 
 
 def give_back_memory() -> None:
@@ -47,6 +52,7 @@ class Changer:
         self._one_at_a_time = threading.Lock()
         self._capture: Capture | None = None
         self._own = False
+        self._filter_mode = ""
         self.state: State | None = None
         """What runs; ``None`` before the first change."""
 
@@ -55,7 +61,8 @@ class Changer:
         """How events are captured, for people."""
         if self._capture is None:
             return "idle: no ruleset"
-        return f"{self._capture.mode}, {'own pid namespace' if self._own else 'whole host'}"
+        scope = "own pid namespace" if self._own else "whole host"
+        return f"{self._capture.mode}, {scope}, {self._filter_mode}"
 
     def drops(self) -> dict[str, int]:
         """Return the events that capture lost, by reason."""
@@ -73,11 +80,11 @@ class Changer:
             own = own_pid_namespace or prepared.config.tercel.own_pid_namespace
             state = State(prepared, engine, vain)
             if becomes_current and source.release is not None:
-                self._with_link(source.release, lambda: self._recapture(types, own=own))
+                with self._pointing_at(source.release):
+                    self._recapture(types, prepared.kernel_filter, own=own)
             else:
-                self._recapture(types, own=own)
+                self._recapture(types, prepared.kernel_filter, own=own)
             self._swap(state)
-            del prepared, engine
         give_back_memory()
         log.follow(state.prepared.config)
         state.report()
@@ -88,12 +95,13 @@ class Changer:
             rule_matching=config.rule_matching, hostname=self._hostname, static_fields=config.static_fields
         )
 
-    def _with_link(self, release: Path, work: Callable[[], None]) -> None:
-        """Point ``current`` at ``release`` and do ``work``; if that fails, point back."""
+    @contextlib.contextmanager
+    def _pointing_at(self, release: Path) -> Iterator[None]:
+        """Point ``current`` at ``release``; if what follows fails, point back."""
         before = current_release(self._paths)
         durable.symlink(self._paths.current, f"releases/{release.name}")
         try:
-            work()
+            yield
         except BaseException:
             if before is None:
                 self._paths.current.unlink()
@@ -101,12 +109,24 @@ class Changer:
                 durable.symlink(self._paths.current, f"releases/{before.name}")
             raise
 
-    def _recapture(self, types: frozenset[str], *, own: bool) -> None:
-        """Have the kernel capture ``types``; what it captures so far goes on until it does."""
+    def _recapture(self, types: frozenset[str], kernel_filter: str, *, own: bool) -> None:
+        """Have the kernel capture ``types``; what it captures so far goes on until it does.
+
+        A kernel that refuses the filter captures all of ``types``, and the mode says so.
+        """
+        try:
+            self._recapture_filtered(types, kernel_filter, own=own)
+            self._filter_mode = "filtered in the kernel"
+        except VerifierError as error:
+            _log.warning("the kernel refuses the filter, every event of these types is evaluated: %s", error)
+            self._recapture_filtered(types, KEEP_ALL, own=own)
+            self._filter_mode = "not filtered: the kernel refuses the filter"
+
+    def _recapture_filtered(self, types: frozenset[str], kernel_filter: str, *, own: bool) -> None:
         if self._capture is not None and own == self._own:
-            self._capture.reload(types)
+            self._capture.reload(types, kernel_filter)
             return
-        new = self._new_capture(types, own)
+        new = self._new_capture(types, kernel_filter, own)
         new.start()
         self._in_loop(lambda: self._attach(new))
         self._own = own

@@ -67,6 +67,8 @@ class Prepared:
     ruleset: Ruleset
     findings: tuple[Finding, ...]
     """Warnings and notices."""
+    kernel_filter: str
+    """C text of the filter that keeps, in the kernel, the events that some active rule may match."""
     digest: str
     """``agent.release.engine_digest`` of the bytes that were loaded."""
     rules_sha256: tuple[tuple[str, str], ...]
@@ -99,6 +101,7 @@ def prepare(source: Source, *, keep_trees: bool = False) -> Prepared:
         config=read.config,
         ruleset=loaded.ruleset if keep_trees else _lean(loaded.ruleset),
         findings=tuple(findings),
+        kernel_filter=_kernel_filter(loaded.ruleset),
         digest=release.engine_digest([file.content for file in files], read.files[0][1]),
         rules_sha256=tuple((file.name, release.sha256(file.content)) for file in files),
         config_sha256=tuple((str(path), release.sha256(text)) for path, text in read.files),
@@ -203,6 +206,16 @@ def _of_diagnostic(item: Diagnostic) -> Finding:
         hint=item.hint,
         snippet=item.snippet,
     )
+
+
+def _kernel_filter(ruleset: Ruleset) -> str:
+    from agent.compiler.filter.c_text import c_text  # the child's work as well
+    from agent.compiler.filter.plan import KernelFilter
+    from agent.kernel.capture import supported_event_types
+
+    supported = supported_event_types()
+    forms = KernelFilter.build(ruleset.active_rules).forms
+    return c_text({name: form for name, form in forms.items() if name in supported})
 
 
 def _lean(ruleset: Ruleset) -> Ruleset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,7 @@ class Capture:
         self._base: list[int] = []
         self._generation: loader.Generation | None = None
         self._missed = 0
+        self._replacing = threading.Lock()  # programs are asked for their misses, or closed
         self._source = Source()
 
     def start(self) -> None:
@@ -156,16 +158,18 @@ class Capture:
         for phase in (1, 2):
             maps.set_control(old.number, phase)
             time.sleep(_OVERLAP)
-        self._missed += _misses(old)
-        old.close()
-        self._generation = new
+        with self._replacing:
+            self._missed += _misses(old)
+            self._generation = new
+            old.close()
         maps.set_control(new.number, 0)
 
     def counters(self) -> Counters:
         """Return what was captured and what was lost so far."""
-        maps, ring, generation = self._started()
-        drops = maps.drops()
-        drops["recursion"] = self._missed + _misses(generation)
+        with self._replacing:
+            maps, ring, generation = self._started()
+            drops = maps.drops()
+            drops["recursion"] = self._missed + _misses(generation)
         return Counters(self._source.count, drops, self._source.errors, ring.backlog())
 
     @property

@@ -26,7 +26,7 @@ ROOT = Path(sys.argv[1])
 class FedCapture:
     mode = "fed by a test"
 
-    def __init__(self, event_types: frozenset[str], _own: object) -> None:
+    def __init__(self, event_types: frozenset[str], _filter: str, _own: object) -> None:
         self._types = event_types
         self._rest = b""
         self._fd = -1
@@ -51,7 +51,7 @@ class FedCapture:
                 handle(Event(event["type"], fields, time_ns=1, subject=Subject(pid=7)))
         return len(lines)
 
-    def reload(self, event_types: frozenset[str]) -> None:
+    def reload(self, event_types: frozenset[str], _filter: str) -> None:
         self._refuse()
         self._types = event_types
 
