@@ -1,7 +1,8 @@
 """The child that compiles: it brings bcc and LLVM, attaches the programs, hands them over, and ends.
 
-Run as ``python -m agent.kernel.build SOCKET``. A request comes over the socket as JSON
-with the shared maps' descriptors; the answer goes back the same way.
+Run as ``python -m agent.kernel.build SOCKET``. The request comes on standard input as JSON, the
+shared maps' descriptors over the socket; the answer and its descriptors go back that way. What
+clang says goes to standard error.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from agent.kernel.errors import CaptureError, KernelError, VerifierError
 SHARED = ("events", "scratches", "control", "drops", "claims", "idents", "bigs")
 """Maps that outlive a generation, in the order in which their descriptors come."""
 
-_MESSAGE = 1 << 20
+_MESSAGE = 128 * 1024
+"""Bytes of an answer, at most."""
 _LD_IMM64, _PSEUDO_MAP_FD = 0x18, 1
-_STAGES = ("on_who", "on_what", "on_paths", "on_task_exit_paths")
+_STAGES = ("on_who", "on_what", "on_paths", "on_filter")
+"""The programs behind the hook at the exit, by their index in the probe's table."""
 _BASE = ("sched_process_exec", "sched_process_fork")
 
 
@@ -56,24 +59,15 @@ def _bcc() -> Any:
 
 def _compile(text: str, shared: dict[str, int]) -> _Compiled:
     bcc = _bcc()
-    with tempfile.TemporaryFile() as errors:
-        saved = os.dup(2)
-        os.dup2(errors.fileno(), 2)
-        try:
-            built = bcc.BPF(text=text.encode(), cflags=["-Wno-everything"])
-        except Exception:  # noqa: BLE001 - bcc raises bare Exception for what clang refuses
-            errors.seek(0)
-            raise CaptureError(
-                f"the probe does not compile:\n{errors.read().decode('utf-8', 'replace')}"
-            ) from None
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+    try:
+        built = bcc.BPF(text=text.encode(), cflags=["-Wno-everything"])
+    except Exception:  # noqa: BLE001 - bcc raises bare Exception for what clang refuses
+        raise CaptureError("the probe does not compile") from None
     maps = {_map_fd(bcc, built, name): fd for name, fd in shared.items()}
     own = {_map_fd(bcc, built, name): os.dup(_map_fd(bcc, built, name)) for name in ("calls", "stages")}
     maps.update(own)
     calls_fd, stages_fd = own.values()
-    names = ("on_sys_exit", *_STAGES, "on_task_exit", *_BASE)
+    names = ("on_sys_exit", *_STAGES, "on_task_exit", "on_task_exit_paths", *_BASE)
     code = {name: _with_maps(_code(bcc, built, name.encode()), maps) for name in names}
     return _Compiled(code, calls_fd, stages_fd)
 
@@ -143,7 +137,7 @@ class _Loader:
 
     def events(self, *, procexit: bool) -> None:
         """Attach what makes events. The stages are in place before anything can call them."""
-        for index, name in enumerate(_STAGES[:3]):
+        for index, name in enumerate(_STAGES):
             self._set_stage(self._code.stages_fd, index, self._sys_exit_program(name))
         entry = self._sys_exit_program("on_sys_exit")
         exit_stages = bpf.create_map(bpf.PROG_ARRAY, 4, 4, 4, name="exit_stages")
@@ -191,13 +185,14 @@ def _answer(request: dict[str, Any], shared: dict[str, int]) -> tuple[dict[str, 
 
 
 def _serve(channel: socket.socket) -> None:
-    message, fds = receive(channel)
+    request = json.load(sys.stdin)
+    _message, fds = receive(channel)
     shared = dict(zip(SHARED, fds))
     with tempfile.TemporaryDirectory(prefix="tercel-headers-") as folder:
         tree.write(Path(folder), platform.release())
         os.environ["BCC_KERNEL_SOURCE"] = folder
         try:
-            answer, handed = _answer(message, shared)
+            answer, handed = _answer(request, shared)
         except CaptureError as error:
             log = getattr(error, "log", "")
             answer, handed = (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from agent.kernel import build
 from agent.kernel.errors import CaptureError, KernelError, VerifierError
@@ -17,6 +19,8 @@ from agent.kernel.program import Settings
 _KINDS = {"KernelError": KernelError, "CaptureError": CaptureError}
 _PATIENCE = 120.0
 """Seconds that a compilation may take, at most."""
+_ENDING = 2.0
+"""Seconds that a child has to end by itself."""
 
 
 @dataclass
@@ -46,40 +50,68 @@ def load(settings: Settings, shared: dict[str, int], *, base: bool) -> Generatio
 
     Raises CaptureError; then nothing is attached.
     """
-    parent, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with parent:
-        for end in (parent, child):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        with child:
-            process = _start(child)
-        request = asdict(settings)
-        request["event_types"] = sorted(settings.event_types)
-        build.send(parent, {"settings": request, "base": base}, [shared[name] for name in build.SHARED])
-        parent.settimeout(_PATIENCE)
-        try:
-            answer, fds = build.receive(parent)
-        except (EOFError, socket.timeout):
-            process.kill()
-            raise CaptureError(
-                f"the compiling child ended with code {process.wait()} and no answer"
-            ) from None
-        finally:
-            process.wait()
-    if not answer["ok"]:
-        raise _error(answer)
+    with tempfile.TemporaryFile() as said:
+        answer, fds = _ask(settings, shared, base=base, said=said)
+        if not answer["ok"]:
+            raise _error(answer, _text(said))
     links, fds = fds[: answer["links"]], fds[answer["links"] :]
     entries, held = fds[: answer["entries"]], fds[answer["entries"] :]
     return Generation(settings.generation, answer["mode"], answer["refusal"], links, entries, held)
 
 
-def _start(child: socket.socket) -> subprocess.Popen[bytes]:
+def _ask(
+    settings: Settings, shared: dict[str, int], *, base: bool, said: IO[bytes]
+) -> tuple[dict[str, Any], list[int]]:
+    request = asdict(settings)
+    request["event_types"] = sorted(settings.event_types)
+    parent, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with parent:
+        with child, tempfile.TemporaryFile() as asked:
+            asked.write(json.dumps({"settings": request, "base": base}).encode())
+            asked.seek(0)
+            process = _start(child, asked, said)
+        parent.settimeout(_PATIENCE)
+        try:
+            build.send(parent, {}, [shared[name] for name in build.SHARED])
+            return build.receive(parent)
+        except (EOFError, OSError) as error:
+            raise CaptureError(
+                f"the compiling child ended with code {_end(process)} and no answer ({error!r}):{_text(said)}"
+            ) from None
+        finally:
+            _end(process)
+
+
+def _start(child: socket.socket, asked: IO[bytes], said: IO[bytes]) -> subprocess.Popen[bytes]:
     root = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *filter(None, sys.path)])}
     command = [sys.executable, "-m", "agent.kernel.build", str(child.fileno())]
-    return subprocess.Popen(command, pass_fds=[child.fileno()], env=environment, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command,
+        pass_fds=[child.fileno()],
+        env=environment,
+        stdin=asked,
+        stdout=subprocess.DEVNULL,
+        stderr=said,
+    )
 
 
-def _error(answer: dict[str, Any]) -> CaptureError:
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a child that gave no answer, not for ever; return its code."""
+    try:
+        return process.wait(_ENDING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def _text(said: IO[bytes]) -> str:
+    said.seek(0)
+    text = said.read()[-4000:].decode("utf-8", "replace").strip()
+    return f"\n{text}" if text else ""
+
+
+def _error(answer: dict[str, Any], said: str) -> CaptureError:
     if answer["kind"] == "VerifierError":
         return VerifierError(answer["error"], answer["log"])
-    return _KINDS.get(answer["kind"], CaptureError)(answer["error"])
+    return _KINDS.get(answer["kind"], CaptureError)(answer["error"] + said)

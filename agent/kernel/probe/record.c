@@ -10,7 +10,7 @@
 // and, in between, the filter: `static bool keep(struct call *c)`.
 //
 // The record is put together in stages that tail-call each other, because each must pass the
-// verifier by itself:  sys_exit (decide, header) -> who -> what -> paths (and hand over).
+// verifier by itself:  sys_exit (decide) -> filter (header) -> who -> what -> paths (and hand over).
 
 #define AI static inline __attribute__((always_inline))
 #define V(x) (*(volatile typeof(x) *)&(x))
@@ -39,11 +39,24 @@
 
 struct job { u64 dentry, mnt; u8 kind, slot, pad[6]; };
 
+// What a filter may look at. Everything is read when the call has returned.
+struct call {
+  u32 type;            // index of the event type, EV_<name>
+  u32 compat;          // 1: a 32-bit call
+  long ret;            // what the call returned
+  u64 arg[6];          // its arguments, widened
+  u32 tgid, tid;       // in the initial pid namespace
+  char *task;          // current task: GET(task, task_struct, …)
+  struct ident *ident; // what it last executed, with `comm`; 0 if not known: then keep
+};
+
 struct scratch {
   struct header h;
   char b[BUFFER];
   u64 pos;
   struct sysdef def;
+  struct call call;
+  u32 ns_pid, pad;
   u64 limit, begin, dentry, mnt, mnt_root, end;
   u32 jobs_n, job, open, forget, agent_level, depth;
   struct job jobs[JOBS];
@@ -56,23 +69,12 @@ BPF_TABLE("array", u32, struct control, control, 1);
 BPF_TABLE("array", u32, struct sysdef, calls, 2048);
 BPF_TABLE("percpu_array", u32, u64, drops, 8);
 BPF_TABLE("hash", u32, u32, claims, 16);
-BPF_TABLE("prog", u32, u32, stages, 4);
+BPF_TABLE("prog", u32, u32, stages, 4);  // who, what, paths, filter
 struct small { struct ident id; char text[R_SMALL - sizeof(struct ident)]; };
 struct big { struct ident id; char text[R_BIG_SIZE - sizeof(struct ident)]; };
 BPF_TABLE("hash", u32, struct small, idents, 16);
 BPF_TABLE("hash", u32, struct big, bigs, 16);
 BPF_RINGBUF_OUTPUT(events, 1);
-
-// What a filter may look at. Everything is read when the call has returned.
-struct call {
-  u32 type;            // index of the event type, EV_<name>
-  u32 compat;          // 1: a 32-bit call
-  long ret;            // what the call returned
-  u64 arg[6];          // its arguments, widened
-  u32 tgid, tid;       // in the initial pid namespace
-  char *task;          // current task: GET(task, task_struct, …)
-  struct ident *ident; // what it last executed, with `comm`; 0 if not known: then keep
-};
 
 AI struct scratch *scratch_of_cpu(void) {
   u32 cpu = bpf_get_smp_processor_id();
