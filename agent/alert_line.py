@@ -11,6 +11,7 @@ import json
 import re
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from agent.alert import Alert
@@ -83,9 +84,17 @@ def _prefixed(alert: Alert, line: LineFormat) -> str:
 
 def _utc(time_ns: int) -> str:
     seconds, rest = divmod(time_ns, 1_000_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:09d}"
+    return f"{_utc_second(seconds)}.{rest:09d}"
+
+
+@lru_cache(maxsize=16)
+def _utc_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def _dump(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    text = _encode(value)
     return _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text)

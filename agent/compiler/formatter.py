@@ -80,21 +80,24 @@ class Formatter:
         return found, True
 
 
-def json_value(event: Event, field: typed.Field) -> Any:
-    """Return what ``output_fields`` holds for a field."""
-    return _json_loader(field)(event)
-
-
 def _piece(piece: bytes | Placeholder) -> _Piece:
     if isinstance(piece, bytes):
         return piece, None, 0
     load, type_ = _loader(piece.expression), piece.expression.type
+    as_it_is = _is_text(type_)
 
     def text(event: Event) -> bytes | None:
         value = load(event)
-        return None if value is None else printed(value, type_)
+        if value is None or (as_it_is and type(value) is bytes):
+            return value
+        return printed(value, type_)
 
     return b"", text, piece.width
+
+
+def _is_text(type_: Type) -> bool:
+    """Say whether a value of this type, if it is bytes, is printed as it is."""
+    return not type_.is_list and type_.name not in ("IPADDR", "IPNET")
 
 
 def _mute_length(piece: bytes | Placeholder, made: _Piece) -> _Piece:
@@ -134,9 +137,15 @@ def _json_loader(expression: typed.Expression) -> _Load:
     if isinstance(expression, typed.Field) and expression.key in _TIMES:
         return lambda event: event.time_ns
 
+    as_it_is = _is_text(type_)
+
     def value(event: Event) -> Any:
         loaded = load(event)
-        return None if loaded is None else to_json(loaded, type_)
+        if loaded is None:
+            return None
+        if as_it_is and type(loaded) is bytes:
+            return loaded.decode("utf-8", "replace")
+        return to_json(loaded, type_)
 
     return value
 
