@@ -25,7 +25,8 @@ check: install root ## formatting, lint, types, import directions, then every te
 	$(BIN)/pytest
 
 bench: install root ## cost and latency, as ratios in one run
-	$(BIN)/python -m bench
+	@code=0; for each in predicates latency overhead; do \
+		echo "== bench/$$each.py"; $(BIN)/python bench/$$each.py || code=1; done; exit $$code
 
 lock: ## pin the newest pip packages that pyproject.toml allows
 	@requirements/lock.sh
