@@ -63,7 +63,8 @@ class Demo:
         shutil.copy(FILES / "marks.yaml", self.project / "rules/90-marks.yaml")
         (self.project / "playbooks").mkdir()
         shutil.copy(FILES / "playbook.yaml", self.project / "playbooks/credentials.yaml")
-        shutil.copy(ROOT / "config/falco.yaml.j2", self.project / "falco.yaml.j2")
+        (self.project / "config").mkdir()
+        shutil.copy(ROOT / "config/falco.yaml.j2", self.project / "config")
         for host in self.fleet.hosts.values():
             host.run(["mkdir", "-p", str(Path(SALARIES).parent)])
             host.run(["sh", "-c", f"echo name,salary > {SALARIES}"])
@@ -92,8 +93,7 @@ class Demo:
 
     def release(self, description: str) -> None:
         """Build a release of the project and push it."""
-        sources = ("--rules", "rules", "--playbooks", "playbooks", "--config", "falco.yaml.j2")
-        self.tercel.run("release", "build", *sources, "-m", description)
+        self.tercel.run("release", "build", "-m", description)
         self.tercel.run("push")
 
     def attack(self) -> None:
@@ -144,7 +144,9 @@ class Demo:
             pid = self._agent_pid()
             run(self.screen, host, ["cat", SALARIES])
             shutil.copy(FILES / "payroll.yaml", self.project / "rules/80-payroll.yaml")
-            self.screen.command(["cp", str(FILES / "payroll.yaml"), "rules/80-payroll.yaml"])
+            self.screen.command(
+                ["cp", str((FILES / "payroll.yaml").relative_to(ROOT)), "rules/80-payroll.yaml"]
+            )
             self.release("salaries are watched")
             run(self.screen, host, ["cat", SALARIES])
             alert = self.screen.wait("the alert of the new rule", lambda: self._alert(PAYROLL), 20)
