@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from responders.system import Held, Process, System
 
@@ -136,6 +137,8 @@ class Context:
     system: System
     guard: Callable[[Process], str | None]
     """Why a process is protected, or ``None``. Asked for every process, right before it is touched."""
+    evidence: Path
+    """Folder for what this action collects; not made yet."""
     note: Callable[[Json], None] = lambda _: None
     """Adds to the journal what becomes known while acting, durably, before it is acted on."""
 

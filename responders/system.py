@@ -88,6 +88,15 @@ class System(Protocol):
     def stopped(self, pid: int) -> bool:
         """Whether no thread of it runs: each is stopped or has ended."""
 
+    def read(self, pid: int, name: str, most: int) -> bytes | None:
+        """Return ``/proc/<pid>/<name>``, at most so many bytes; ``None`` if it cannot be read. May block."""
+
+    def links(self, pid: int, name: str) -> dict[str, str]:
+        """Return what the links in ``/proc/<pid>/<name>`` lead to."""
+
+    def open_program(self, pid: int) -> int | None:
+        """Open the executable that ``pid`` runs, also if its file was deleted."""
+
 
 class Linux:
     """The host that runs this."""
@@ -156,6 +165,24 @@ class Linux:
         except (FileNotFoundError, ProcessLookupError):
             return True
         return all(_thread_state(thread) in "TtZX" for thread in threads)
+
+    def read(self, pid: int, name: str, most: int) -> bytes | None:
+        """Return ``/proc/<pid>/<name>``, at most so many bytes; ``None`` if it cannot be read. May block."""
+        with suppress(OSError), (self._proc / str(pid) / name).open("rb") as file:
+            return file.read(most)
+        return None
+
+    def links(self, pid: int, name: str) -> dict[str, str]:
+        """Return what the links in ``/proc/<pid>/<name>`` lead to."""
+        with suppress(OSError):
+            return {one.name: _link(one) or "" for one in (self._proc / str(pid) / name).iterdir()}
+        return {}
+
+    def open_program(self, pid: int) -> int | None:
+        """Open the executable that ``pid`` runs, also if its file was deleted."""
+        with suppress(OSError):
+            return os.open(self._proc / str(pid) / "exe", os.O_RDONLY | os.O_CLOEXEC)
+        return None
 
 
 class _Pidfd:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from agent.respond.journal import Entry, Journal, JournalError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from responders.system import System
 
 DONE, FAILED, REFUSED, UNDONE = "done", "failed", "refused", "undone"
-RETRY_SECONDS = 10.0
+RETRY_NS = 10 * 10**9
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class Host:
     """Pids of the agent's processes."""
     now_ns: Callable[[], int] = time.time_ns
     """Wall clock, nanoseconds since 1970."""
+    evidence: Path = Path("/var/lib/tercel/evidence")
+    """Folder below which each action keeps what it collects."""
 
 
 class Runner:
@@ -52,6 +55,8 @@ class Runner:
     ) -> None:
         self._journal, self._host = journal, host
         self._responders, self._undos = responders, UNDO
+        self._undo_again_ns: dict[str, int] = {}
+        """When to try again to undo what could not be undone."""
 
     def run(self, request: Request) -> Json:
         """Run the action to its end, or return the end that its key had. Raises JournalError."""
@@ -85,16 +90,26 @@ class Runner:
 
         What cannot be undone now is logged and left for the next call. Raises JournalError.
         """
+        next_ns: int | None = None
         for entry in self._journal.expiring():
-            left = ((entry.expires_ns or 0) - self._host.now_ns()) / 10**9
-            if left > 0:
-                return left
-            try:
-                self.undo(entry.key, "its time to live is over")
-            except (Failed, RequestError) as error:
-                _log.error("action %s is not undone: %s", entry.key, error)
-                return RETRY_SECONDS
-        return None
+            due_ns = max(entry.expires_ns or 0, self._undo_again_ns.get(entry.key, 0))
+            if due_ns <= self._host.now_ns() and not self._expire(entry.key):
+                due_ns = self._undo_again_ns[entry.key] = self._host.now_ns() + RETRY_NS
+            if due_ns > self._host.now_ns():
+                next_ns = due_ns if next_ns is None else min(next_ns, due_ns)
+        return None if next_ns is None else (next_ns - self._host.now_ns()) / 10**9
+
+    def _expire(self, key: str) -> bool:
+        try:
+            self.undo(key, "its time to live is over")
+        except JournalError:
+            raise
+        except RequestError as error:
+            _log.warning("action %s is not undone: %s", key, error)
+        except Exception:  # noqa: BLE001 - the other actions have their time to live as well
+            _log.error("action %s is not undone: tried again in %d s", key, RETRY_NS // 10**9, exc_info=True)
+            return False
+        return True
 
     def _known(self, key: str) -> Json:
         entry = self._journal.find(key)
@@ -147,6 +162,7 @@ class Runner:
             parameters=responder.DESCRIPTION.check(request.parameters),
             system=self._host.system,
             guard=Guard(self._host.system, self._host.policy(), self._host.own()),
+            evidence=self._host.evidence / request.key,
             note=lambda values: self._journal.append("noted", request.key, values=values),
         )
 
@@ -197,6 +213,7 @@ class Runner:
     def _recorded_context(self, begun: Json) -> Context:
         """Return the context of an action that was begun: only what the journal names may be touched."""
         return Context(
+            evidence=self._host.evidence / begun["key"],
             target=begun["target"],
             parameters=begun["parameters"],
             system=self._host.system,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+EVIDENCE = "evidence"
+"""Folder beside the journal's."""
 Json = dict[str, Any]
 
 
@@ -27,6 +29,7 @@ def runner(respond: Path, etc: Path, pid_file: Path) -> Runner:
         system=Linux(),
         policy=lambda: policy.load(etc / policy.FILE),
         own=lambda: own_processes(pid_file),
+        evidence=respond.parent / EVIDENCE,
     )
     return Runner(Journal(respond), host)
 

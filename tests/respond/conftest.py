@@ -37,8 +37,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def runner(journal: Journal, system: Linux, policy: list[Policy]) -> Runner:
-    return Runner(journal, Host(system=system, policy=lambda: policy[0], own=frozenset))
+def runner(journal: Journal, system: Linux, policy: list[Policy], tmp_path: Path) -> Runner:
+    evidence = tmp_path / "evidence"
+    return Runner(journal, Host(system=system, policy=lambda: policy[0], own=frozenset, evidence=evidence))
 
 
 @pytest.fixture

@@ -39,7 +39,18 @@ class Table:
     def hold(self, pid: int) -> None:
         raise AssertionError("a guard only looks")
 
+    boot_id = "b"
+
     def stopped(self, pid: int) -> bool:
+        raise AssertionError("a guard only looks")
+
+    def read(self, pid: int, name: str, most: int) -> bytes | None:
+        raise AssertionError("a guard only looks")
+
+    def links(self, pid: int, name: str) -> dict[str, str]:
+        raise AssertionError("a guard only looks")
+
+    def open_program(self, pid: int) -> int | None:
         raise AssertionError("a guard only looks")
 
 

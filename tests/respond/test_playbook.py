@@ -149,7 +149,7 @@ def test_an_empty_file_holds_no_rules() -> None:
         ),
         (
             MINIMAL.replace("kill_process", "kubernetes:terminate"),
-            "p1.yaml:3:3: error: kubernetes:terminate has no meaning on a host: a host has: kill_process",
+            "p1.yaml:3:3: error: kubernetes:terminate has no meaning on a host: a host has: capture",
         ),
         (
             MINIMAL.replace("kill_process", "kill_proces"),

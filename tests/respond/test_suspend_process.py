@@ -18,8 +18,8 @@ from agent.respond.policy import Policy
 from agent.respond.request import RequestError
 from agent.respond.runner import Host, Runner
 from responders.registry import RESPONDERS, UNDO
-from responders.shape import TTL
-from responders.system import Linux
+from responders.shape import TTL, Failed
+from responders.system import Held, Linux
 
 from .helpers import PYTHON, Json, Spawn, kill_request, parent_and_child, subject_of, suspend_request
 
@@ -105,6 +105,34 @@ def test_a_time_to_live_is_kept_by_whoever_opens_the_journal(
     assert later.undo_expired() is None
     assert not _stopped(victim.pid)
     assert later.get(KEY)["result"]["why"] == "its time to live is over"
+
+
+def test_one_that_cannot_be_undone_now_is_tried_again_and_keeps_no_other(
+    tmp_path: Path, spawn: Spawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [10**18]
+    runner = _runner(tmp_path, now)
+    first, second = spawn(), spawn()
+    runner.run(suspend_request(_target(first.pid), "key-first", ttl=1.0))
+    runner.run(suspend_request(_target(second.pid), "key-second", ttl=2.0))
+    hold = Linux.hold
+    failing = [first.pid]
+
+    def refusing(self: Linux, pid: int) -> Held | None:
+        if pid in failing:
+            raise Failed("no more descriptors")
+        return hold(self, pid)
+
+    monkeypatch.setattr(Linux, "hold", refusing)
+    now[0] += 3 * 10**9
+    assert runner.undo_expired() == 10.0
+    assert _stopped(first.pid)
+    assert not _stopped(second.pid)
+    failing.clear()
+    assert runner.undo_expired() == 10.0
+    now[0] += 10 * 10**9
+    assert runner.undo_expired() is None
+    assert not _stopped(first.pid)
 
 
 def test_without_a_time_to_live_nothing_expires(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
