@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,11 @@ import typer
 
 from controller.cli import options
 from controller.cli.output import print_json, say, table, warn
+from controller.cli.rules import show_changes
 from controller.clock import ago, iso, span
 from controller.home import Home
 from controller.release import Shelf, Sources, build
+from controller.release.diff import diff
 from controller.store import Store, releases
 
 app = typer.Typer(
@@ -101,6 +104,37 @@ def show(release: Release = None, *, json: options.Json = False) -> None:
         ("host", "falco.yaml", "engine digest"),
         [(n, c[:12], digests[n][:12]) for n, c in entry.configs.items()],
     )
+
+
+@app.command("diff")
+def diff_command(
+    before: Annotated[str, typer.Argument(metavar="A", help="Id or number.", show_default=False)],
+    after: Annotated[
+        str | None,
+        typer.Argument(metavar="B", help="Id or number; the newest without it.", show_default=False),
+    ] = None,
+    *,
+    json: options.Json = False,
+) -> None:
+    """Compare two releases: rules by meaning, with what a change reaches; playbooks; configurations."""
+    home = Home.open()
+    with Store.open(home) as store, store.read() as tx:
+        entries = [releases.find(tx, before), releases.find(tx, after)]
+    old, new = ((entry, Shelf(home.releases).get(entry.id)) for entry in entries)
+    found = diff(old, new)
+    if json:
+        print_json(asdict(found))
+        return
+    show_changes(list(found.rules))
+    for line in found.playbooks:
+        say(line)
+    for change in found.configs:
+        say(f"falco.yaml of {', '.join(change.hosts)}:")
+        for line in change.lines:
+            say(line)
+    for word, names in (("new", found.hosts_added), ("left out", found.hosts_removed)):
+        if names:
+            say(f"{word}: {', '.join(names)}")
 
 
 def _entry(entry: releases.ReleaseEntry) -> dict[str, object]:

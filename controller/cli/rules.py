@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from controller.cli.output import print_json, say, table, warn
 from controller.errors import InputError, TercelError
 from controller.rules.files import expand, read_files
 from controller.rules.render import Line, Renderer, summary
+
+if TYPE_CHECKING:
+    from controller.rules.compare import Change
 
 app = typer.Typer(
     help="Check, show, format, compare and test rules files.",
@@ -207,6 +210,11 @@ def diff_command(
     if json:
         print_json([dataclasses.asdict(change) for change in changes])
         return
+    show_changes(changes)
+
+
+def show_changes(changes: list[Change]) -> None:
+    """Show what changed, and which rules that reaches."""
     for change in changes:
         say(f"{change.how} {change.kind} {change.name}")
         for detail in change.details:

@@ -11,6 +11,7 @@ from controller.errors import HomeError, InputError, ReleaseBuildError, StoreErr
 from controller.home import Home
 from controller.inventory import Inventory, load
 from controller.release import Shelf, Sources, build
+from controller.release.diff import diff
 from controller.release.template import RULES, Template
 from controller.store import Store, releases
 
@@ -164,3 +165,24 @@ def test_the_default_configuration_can_be_rendered(inventory: Inventory) -> None
     assert (
         json.dumps(RULES).strip('"') in Template("default", DEFAULT).render(inventory.hosts["web1"]).decode()
     )
+
+
+def test_two_releases_are_compared_by_meaning(
+    home: Home, store: Store, inventory: Inventory, sources: Sources, tmp_path: Path
+) -> None:
+    first = build(home, store, inventory, sources).entry
+    write(sources.rules[0] / "a.yaml", "# only a comment is new\n- list: names\n  items: [x]\n")
+    write(sources.rules[0] / "b.yaml", RULE.replace("/etc/shadow", "/etc/gshadow"))
+    inventory = load(
+        write(tmp_path / "inventory.yml", INVENTORY.replace("web1: {level: notice}", "web1: {level: info}"))
+    )
+    second = build(home, store, inventory, sources).entry
+    shelf = Shelf(home.releases)
+    found = diff((first, shelf.get(first.id)), (second, shelf.get(second.id)))
+    assert [(change.kind, change.name, change.how) for change in found.rules] == [
+        ("rule", "Read a secret", "changed")
+    ]
+    (config,) = found.configs
+    assert config.hosts == ("web1",)
+    assert "-priority: notice" in config.lines
+    assert found.hosts_added == found.hosts_removed == found.playbooks == ()
