@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import rollout
@@ -41,6 +41,7 @@ def test_what_is_no_size_is_refused(serial: str) -> None:
         split(HOSTS, serial)
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(0, 200),
     serial=st.lists(

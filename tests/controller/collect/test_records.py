@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.collect.records import UNREADABLE, PushError, read
@@ -85,6 +85,7 @@ def test_what_is_no_release_and_no_time_is_left_out() -> None:
     assert (record.release, record.digest, record.event_ns, record.matched_ns) == (None, None, 99, None)
 
 
+@settings(max_examples=40, deadline=None)  # each example makes a store
 @given(
     lines=st.lists(
         st.binary(max_size=60).map(lambda data: data.replace(b"\n", b"").replace(b"\r", b"") + b"\n"),

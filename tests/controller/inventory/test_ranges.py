@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.inventory.ranges import expand
@@ -30,6 +30,7 @@ def test_a_bad_range_is_an_error(name: str) -> None:
         expand(name)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="web[]:019a", max_size=12))
 def test_any_name_gives_hosts_without_brackets_or_an_error(name: str) -> None:
     try:

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.errors import HostKeyError
@@ -51,6 +51,7 @@ def test_the_port_is_part_of_the_name_unless_it_is_22() -> None:
     assert (host_id("Web1", 22), host_id("web1", 2222)) == ("web1", "[web1]:2222")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_can_be_looked_through(text: str) -> None:
     lookup(text, "web1", "kh")
