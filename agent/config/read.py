@@ -102,5 +102,7 @@ def _notices(root: Node) -> list[Problem]:
 
 
 def _says_something(node: Node) -> bool:
-    """Whether a value asks for anything: not empty, not a plain ``false``."""
+    """Whether a value asks for anything: not empty, not a plain ``false``, not switched off."""
+    if isinstance(node.content, dict) and (switch := node.content.get("enabled")) is not None:
+        return switch.content != "false"
     return node.content not in (None, "", "false", [], {})

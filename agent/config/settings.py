@@ -254,6 +254,8 @@ WITHOUT_EFFECT: dict[str, str] = {
     "buffer_format_base64": "not supported yet",
     "buffered_outputs": "every line is written at once",
     "libs_logger": "there is no separate library log",
+    "webserver": "not supported yet: nothing listens",
+    "metrics": "not supported yet: see tercel-agent status --json",
     "output_timeout": "a stuck output loses alerts of its own, counted, and stops nothing else",
     "syscall_event_timeouts": "a silent source is no error: only what rules need is captured",
     "base_syscalls": "events carry what they need: no further system calls are captured",

@@ -14,9 +14,10 @@ from typing import Any
 from agent.daemon import capturing, internal
 from agent.daemon.capturing import NewCapture
 from agent.daemon.change import Changer
+from agent.daemon.config_watch import ConfigWatch
 from agent.daemon.control_server import ControlServer
 from agent.daemon.instance import Instance
-from agent.daemon.loading import LoadError
+from agent.daemon.loading import LoadError, Prepared
 from agent.daemon.loop import Loop
 from agent.daemon.pipeline import Pipeline, Running
 from agent.daemon.sources import Source, current_release, of_release
@@ -97,6 +98,8 @@ class Service:
             self._loop.on_signal(number, handler)
         try:
             self._begin()
+            if not self._by_release:
+                ConfigWatch(self._prepared, self._reload_in_background).start()
             control = ControlServer(self._paths.socket, self._verbs())
             _log.info("running: %s", self._changer.mode)
             try:
@@ -106,6 +109,10 @@ class Service:
         finally:
             self._changer.end()
         return self._exit
+
+    def _prepared(self) -> Prepared | None:
+        state = self._changer.state
+        return state.prepared if state else None
 
     def _verbs(self) -> dict[str, Any]:
         return {

@@ -83,7 +83,7 @@ class Http:
             text = answer.raw.read(_MAX_ANSWER, decode_content=True)
         if self._settings.echo:
             write_whole(1, repr(text.decode(errors="replace"))[1:-1])
-        if not answer.ok:
+        if not 200 <= answer.status_code < 300:  # a redirect delivered nothing either
             raise OSError(f"{url} answered {answer.status_code}")
 
     def reopen(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,26 @@ def test_a_reload_changes_what_is_detected(daemon: Daemon, tmp_path: Path, how: 
     daemon.opens("/etc/hosts")
     daemon.until(lambda: daemon.status()["events"] == 2)
     assert daemon.spooled_rules() == ["Hosts"]
+
+
+def test_a_change_on_disk_is_a_reload(daemon: Daemon, tmp_path: Path) -> None:
+    config = configure(tmp_path, rule("Shadow", SHADOW))
+    daemon.start(str(config))
+    before = daemon.status()["digest"]
+    beside = tmp_path / "beside"
+    beside.write_text(rule("Hosts", "/etc/hosts"))
+    beside.rename(tmp_path / "rules.yaml")
+    daemon.until(lambda: daemon.status()["digest"] != before)
+    daemon.opens("/etc/hosts")
+    daemon.until(lambda: daemon.spooled_rules() == ["Hosts"])
+
+
+def test_a_change_on_disk_is_left_alone_if_the_configuration_says_so(daemon: Daemon, tmp_path: Path) -> None:
+    daemon.start(str(configure(tmp_path, rule("Shadow", SHADOW), watch_config_files="false")))
+    before = daemon.status()["digest"]
+    (tmp_path / "rules.yaml").write_text(rule("Hosts", "/etc/hosts"))
+    time.sleep(2)
+    assert daemon.status()["digest"] == before
 
 
 def test_no_event_is_lost_while_rules_are_replaced(daemon: Daemon, tmp_path: Path) -> None:
