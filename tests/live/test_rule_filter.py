@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +79,12 @@ def ruleset() -> Ruleset:
     loaded = load([RulesFile("rules.yaml", RULES)])
     assert loaded.ruleset is not None, loaded.errors
     return loaded.ruleset
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _swept() -> Iterator[None]:
+    yield
+    shutil.rmtree("/tmp/tercel-filter", ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
