@@ -85,6 +85,9 @@ class System(Protocol):
     def parents(self) -> dict[int, int]:
         """Return the parent's pid for the pid of every process."""
 
+    def childless(self, pid: int) -> bool:
+        """Whether it surely has no children; ``False`` where that cannot be told cheaply."""
+
     def stopped(self, pid: int) -> bool:
         """Whether no thread of it runs: each is stopped or has ended."""
 
@@ -157,6 +160,15 @@ class Linux:
                     continue
                 found[int(name)] = int(text[text.rindex(b")") + 4 :].split(b" ", 1)[0])
         return found
+
+    def childless(self, pid: int) -> bool:
+        """Whether it surely has no children; ``False`` where that cannot be told cheaply."""
+        # proc(5): the list may lack some while others end, but it is empty only if there are none.
+        try:
+            threads = list((self._proc / str(pid) / "task").iterdir())
+            return bool(threads) and not any((one / "children").read_bytes() for one in threads)
+        except OSError:
+            return False  # a kernel without CONFIG_PROC_CHILDREN, or a thread that has just ended
 
     def stopped(self, pid: int) -> bool:
         """Whether no thread of it runs: each is stopped or has ended."""

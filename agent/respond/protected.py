@@ -83,15 +83,25 @@ class Guard:
         return None
 
     def _by_kinship(self, process: Process) -> str | None:
-        parents = self._system.parents()
-        if self._own & {process.pid, *_ancestors(process.pid, parents)}:
+        if self._own & {process.pid, *self._ancestors(process)}:
             return "it is the agent, or was started by it"
+        if self._system.childless(process.pid):
+            return None  # it is nobody's ancestor, and a look at every process is saved
+        parents = self._system.parents()
         for pid in _descendants(process.pid, parents):
             if pid in self._own:
                 return "it is an ancestor of the agent"
             if _is_sshd(self._system.facts(pid)):
                 return "it is an ancestor of sshd"
         return None
+
+    def _ancestors(self, process: Process) -> Iterator[int]:
+        seen = {process.pid}
+        found: Process | None = process
+        while found is not None and found.ppid not in seen:
+            seen.add(found.ppid)
+            yield found.ppid
+            found = self._system.facts(found.ppid)
 
 
 def host_program(process: Process) -> str | None:
@@ -113,14 +123,6 @@ def own_processes(pid_file: Path) -> frozenset[int]:
 def _is_sshd(process: Process | None) -> bool:
     """Whether it is root's sshd: one that a user has started for himself protects nobody."""
     return process is not None and process.uid == 0 and host_program(process) in SSHD
-
-
-def _ancestors(pid: int, parents: Mapping[int, int]) -> Iterator[int]:
-    seen = {pid}
-    while (parent := parents.get(pid)) is not None and parent not in seen:
-        seen.add(parent)
-        yield parent
-        pid = parent
 
 
 def _descendants(pid: int, parents: Mapping[int, int]) -> list[int]:

@@ -36,6 +36,9 @@ class Table:
     def parents(self) -> dict[int, int]:
         return {one.pid: one.ppid for one in self._processes.values()}
 
+    def childless(self, pid: int) -> bool:
+        return pid not in self.parents().values()
+
     def hold(self, pid: int) -> None:
         raise AssertionError("a guard only looks")
 
@@ -119,6 +122,13 @@ def test_the_operators_list_adds_to_it(policy: Policy) -> None:
     process = HOST.facts(50)
     assert process is not None
     assert "operator's list" in (Guard(HOST, policy, frozenset())(process) or "")
+
+
+def test_having_no_children_is_told(spawn: Spawn) -> None:
+    root, child = parent_and_child(spawn)
+    assert Linux().childless(child)
+    assert not Linux().childless(root.pid)
+    assert not Linux().childless(2**22 + 1)
 
 
 def test_init_is_refused_for_real(kill: Kill) -> None:
