@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from agent.language.advice import output_advice
 from agent.language.check import Checked, Problem
-from agent.language.conditions import canonical_text, check_condition, encode
+from agent.language.conditions import canonical_text, check_condition
 from agent.language.definitions import Cache, Definitions, MacroState, condition_rejected
 from agent.language.diagnostic import Diagnostic
 from agent.language.event_types import declared_event_types, event_types
 from agent.language.exceptions import with_exceptions
 from agent.language.items import Entry, ExceptionItem, RuleItem, joined
 from agent.language.lint import DEPRECATED_FIELDS, UNSAFE_NA
-from agent.language.lists import Expansion
 from agent.language.located import ConditionText
 from agent.language.macros import Resolved
-from agent.language.output import Output, OutputError, parse_output
+from agent.language.rule_output import applies, compile_output, is_unknown_name
 from agent.language.ruleset import Rule, RuleException
-from agent.language.settings import AppendOutput, LoadSettings
+from agent.language.settings import LoadSettings
 from agent.language.sink import Context, ExpressionContext, Rejected, Sink
 
 MANY_EVENT_TYPES = 100
 """More event types than this make Falco warn."""
-UNKNOWN_NAMES = ("nonexistent field", "is no field", "unknown event type")
-"""Errors of these kinds ``skip-if-unknown-filter`` turns into warnings."""
-CONTAINER_INFO = "%container.info"
-_CONTAINER_INFO_WARNING = (
-    "%container.info is deprecated and no more useful, and will be dropped by Falco 1.0.0. "
-    "The container plugin will automatically add required fields to the output message."
-)
 _MANY_TYPES_WARNING = "Rule matches too many evt.type values. This has a significant performance penalty."
 
 
@@ -113,7 +104,7 @@ class RuleCompiler:
     ) -> Rule | None:
         appended = tuple(entry for entry in self._settings.append_output if applies(entry, item))
         try:
-            output = self._output(item, appended, own)
+            output = compile_output(item, appended, own)
         except Rejected as rejected:  # the condition is looked at all the same
             own.reject(rejected)
             output = None
@@ -168,39 +159,6 @@ class RuleCompiler:
         inner = {other for name in names for other in self._definitions.lists[name].refers_to}
         return frozenset(names | inner)
 
-    def _output(
-        self, item: RuleItem, appended: tuple[AppendOutput, ...], own: Sink
-    ) -> tuple[str, Output] | None:
-        """Put the output together and parse it; ``None`` if the rule is to be skipped. Raises Rejected."""
-        text = " ".join(
-            [joined(item.output), *(entry.extra_output for entry in appended if entry.extra_output)]
-        )
-        if CONTAINER_INFO in text:
-            own.warning(
-                "LOAD_DEPRECATED_ITEM", _CONTAINER_INFO_WARNING, item.context, None, "remove %container.info"
-            )
-            text = text.replace(CONTAINER_INFO, "")
-        context = item.output_context or item.context
-        try:
-            output = _parse(text)
-        except OutputError as error:
-            message = str(error)
-            hint = output_advice(text, error)
-            if item.skip_if_unknown_filter and _is_unknown_name(message):
-                own.warning("LOAD_UNKNOWN_FILTER", message, context, None, hint)
-                return None
-            spot = ConditionText(item.output, " ", text, Expansion(text)).spot(max(error.pos - 1, 0))
-            raise Rejected("LOAD_ERR_COMPILE_OUTPUT", message, context, spot, hint) from None
-        _warn_deprecated_output(text, context, own)
-        for extra in (extra for entry in appended for extra in entry.extra_fields):
-            try:
-                _parse(f"%{extra.format}" if extra.raw else extra.format)
-            except OutputError as error:
-                hint = output_advice(extra.format, error)
-                raise Rejected("LOAD_ERR_COMPILE_OUTPUT", str(error), context, None, hint) from None
-            _warn_deprecated_output(extra.format, context, own)
-        return text, output
-
     def _warn(self, item: RuleItem, resolved: Resolved, text: ConditionText, own: Sink) -> None:
         found = self._cache.linter.look(resolved.tree)
         parent = item.condition_context or item.context
@@ -233,7 +191,7 @@ class RuleCompiler:
         self, item: RuleItem, checked: Checked, resolved: Resolved, text: ConditionText, own: Sink
     ) -> None:
         """Report type errors. ``skip-if-unknown-filter`` makes a warning of a first one about a name."""
-        skip = item.skip_if_unknown_filter and _is_unknown_name(checked.problems[0].message)
+        skip = item.skip_if_unknown_filter and is_unknown_name(checked.problems[0].message)
         for problem in checked.problems:
             found = self._type_error(problem, resolved, text, item.condition_context or item.context)
             if skip:
@@ -263,29 +221,8 @@ class RuleCompiler:
         return check_condition(state.resolved.tree).problems if state.resolved is not None else ()
 
 
-def _parse(text: str) -> Output:
-    """Parse an output; Falco puts a ``*`` before each, so that missing values print as ``<NA>``."""
-    return parse_output(b"*" + encode(text))
-
-
 def _same(known: tuple[object, ...], key: tuple[object, ...]) -> bool:
     return known[:-1] == key[:-1] and known[-1] is key[-1] and key[-1] is not None
-
-
-def _is_unknown_name(message: str) -> bool:
-    return any(part in message for part in UNKNOWN_NAMES)
-
-
-def _warn_deprecated_output(text: str, context: Context, own: Sink) -> None:
-    for name in DEPRECATED_FIELDS:
-        if name in text:
-            message = f"usage of deprecated field '{name}' has been detected in the rule output"
-            own.warning("LOAD_DEPRECATED_ITEM", message, context, None, f"remove %{name}")
-
-
-def applies(entry: AppendOutput, item: RuleItem) -> bool:
-    """Whether an ``append_output`` entry is for this rule."""
-    return entry.source in {"", item.source} and entry.rule in {"", item.name} and entry.tags <= item.tags
 
 
 def _exception(item: ExceptionItem) -> RuleException:

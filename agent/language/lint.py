@@ -82,20 +82,6 @@ def field_names(part: object) -> Iterator[str]:
             waiting.extend(reversed(node.items))
 
 
-def transformer_names(part: object) -> Iterator[str]:
-    """Names of the transformers in one side of a check, ``val`` included."""
-    waiting = [part]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, tree.ValueOf):
-            yield "val"
-        elif isinstance(node, tree.Transform):
-            yield node.name
-            waiting.extend(reversed(node.args))
-        elif isinstance(node, tree.ArgumentList):
-            waiting.extend(reversed(node.items))
-
-
 def constants(right: tree.Right | None) -> tuple[tree.Literal, ...]:
     """Return the constants on the right of a check."""
     if isinstance(right, tree.Literal):

@@ -84,6 +84,24 @@ class PureLoader(yaml.SafeLoader):
                 break
         return yaml.ScalarToken("".join(chunks), True, start, end)  # noqa: FBT003 - PyYAML's signature
 
+    def scan_block_scalar_indentation(self) -> Any:
+        """Find how far a block scalar is indented, by its first line."""
+        found = super().scan_block_scalar_indentation()
+        self._refuse_tab(self.column + 1)
+        return found
+
+    def scan_block_scalar_breaks(self, indent: int) -> Any:
+        """Step over a block scalar's empty lines, and the indentation of the next one."""
+        found = super().scan_block_scalar_breaks(indent)
+        self._refuse_tab(indent)
+        return found
+
+    def _refuse_tab(self, indent: int) -> None:
+        if self.column < indent and self.peek() == "\t":
+            problem = "found a tab character where an indentation space is expected"
+            mark = self.get_mark()
+            raise yaml.scanner.ScannerError("while scanning a block scalar", mark, problem, mark)
+
     def _between_words(self, indent: int, start: Any) -> list[str]:
         """Read what stands between two words: blanks, or line ends, folded. Empty where the scalar ends."""
         blanks = self._run(_BLANKS)
@@ -93,7 +111,7 @@ class PureLoader(yaml.SafeLoader):
         first = self.scan_line_break()
         self.allow_simple_key = True
         breaks: list[str] = []
-        while not _DOCUMENT.match(self.buffer, self.pointer):
+        while self.column or not _DOCUMENT.match(self.buffer, self.pointer):
             if self.peek() == "\t" and self.column < indent:
                 raise yaml.scanner.ScannerError(
                     "while scanning a plain scalar",

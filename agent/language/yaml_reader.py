@@ -119,7 +119,7 @@ def _yaml_error(error: yaml.YAMLError, source: str) -> YamlError:
 def _yaml_hint(message: str) -> str:
     if "mapping values are not allowed" in message:
         return "quote a value that contains ': '"
-    if "tab that violates" in message or ("cannot start any token" in message and "\\t" in message):
+    if "found a tab" in message or ("cannot start any token" in message and "\\t" in message):
         return "indent with blanks, not with tabs"
     if "cannot start any token" in message:
         return "quote a value that begins with this character"

@@ -1,19 +1,14 @@
-"""The adapter's functions about rules files, for ``run_cases.py``: ``load`` and ``util``."""
+"""The adapter's function about rules files, for ``run_cases.py``: ``load``."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from agent.language import AppendOutput, LoadSettings, RulesFile, Selection
 from agent.language import load as load_rules
-from agent.language.conditions import canonical_text, parse_condition
 from agent.language.decode import parse_priority
 from agent.language.diagnostic import Diagnostic
-from agent.language.lint import DEPRECATED_FIELDS, Linter, checks_of, field_names, transformer_names
-from agent.language.macros import MacroError, MacroResolver, find_references
 from agent.language.ruleset import Rule
-from agent.language.selection import matches_wildcard
 from agent.language.settings import ExtraField
 
 
@@ -98,61 +93,3 @@ def _extra_field(one: str | dict[str, str]) -> ExtraField:
         return ExtraField(one, one, raw=True)
     ((name, text),) = one.items()
     return ExtraField(name, text, raw=False)
-
-
-def util(given: dict[str, Any]) -> dict[str, Any]:
-    return _UTILITIES[given["fn"]](given)
-
-
-def _matches_wildcard(given: dict[str, Any]) -> dict[str, Any]:
-    return {"value": matches_wildcard(given["pattern"], given["string"])}
-
-
-def _condition_warnings(given: dict[str, Any]) -> dict[str, Any]:
-    found = Linter().look(parse_condition(given["condition"]))
-    codes = ["LOAD_UNSAFE_NA_CHECK"] * found.unsafe_na
-    codes += ["LOAD_DEPRECATED_ITEM" for name in DEPRECATED_FIELDS if name in found.deprecated]
-    return {"warns": bool(codes), "codes": sorted(set(codes))}
-
-
-def _resolve_macros(given: dict[str, Any]) -> dict[str, Any]:
-    parsed = {name: find_references(parse_condition(text)) for name, text in given["macros"].items()}
-    condition = find_references(parse_condition(given["condition"]))
-    known = [one.name for one in condition.references if one.name in parsed]
-    answer = {"changed": bool(known), "resolved": sorted(set(known)), "unknown": []}
-    try:
-        resolved = MacroResolver(parsed).resolve(condition, lambda name: name in parsed)
-    except MacroError as error:
-        return {**answer, "unknown": [error.name], "condition": canonical_text(condition.tree).decode()}
-    return {
-        **answer,
-        "resolved": sorted(resolved.macros),
-        "condition": canonical_text(resolved.tree).decode(),
-    }
-
-
-def _condition_details(given: dict[str, Any]) -> dict[str, Any]:
-    condition = parse_condition(given["condition"])
-    macros = [one.name for one in find_references(condition).references]
-    checks = list(checks_of(condition))
-    return {
-        "fields": sorted(
-            {name for one in checks for side in (one.left, one.right) for name in field_names(side)}
-        ),
-        "operators": sorted({one.op for one in checks}),
-        "transformers": sorted(
-            {name for one in checks for side in (one.left, one.right) for name in transformer_names(side)}
-        ),
-        "macros": sorted({name for name in macros if name in given["known_macros"]}),
-        "lists": sorted(
-            name for name in given["known_lists"] if re.search(rf"\b{re.escape(name)}\b", given["condition"])
-        ),
-    }
-
-
-_UTILITIES = {
-    "matches_wildcard": _matches_wildcard,
-    "condition_warnings": _condition_warnings,
-    "resolve_macros": _resolve_macros,
-    "condition_details": _condition_details,
-}

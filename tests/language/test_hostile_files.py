@@ -125,7 +125,25 @@ LINES = (
 )
 PARTS = (
     *("  condition: ", "evt.type=open", " and ", "m", "(l)", "proc.name in (l)", ">\n    ", "|\n   "),
-    *("'", '"', "[", "]", "{", ":", "&x ", "*x", "\t", "null", "é", "%", "<<: ", "? ", "- ", "word ", "    "),
+    *(
+        "'",
+        '"',
+        "[",
+        "]",
+        "{",
+        ":",
+        "&x ",
+        "*x",
+        "\t",
+        "null",
+        "é",
+        "x%",
+        "<<: ",
+        "? ",
+        "- ",
+        "word ",
+        "    ",
+    ),
 )
 FRAGMENTS = st.sampled_from([*(f"{line}\n" for line in LINES), *PARTS])
 
