@@ -7,10 +7,12 @@ import mmap
 import os
 import platform
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,28 +155,27 @@ def test_a_buffer_changed_during_the_call_does_not_hide_the_real_path(watch: Wat
     real, lie = tmp_path / "secret", tmp_path / "public"
     real.touch()
     lie.touch()
+    secret = real.stat().st_ino
 
     def act() -> None:
-        buffer = ctypes.create_string_buffer(bytes(real), 4096)
-        stop = threading.Event()
+        shared = mmap.mmap(-1, 4096)  # shared with the child, which changes it at its own pace
+        buffer = ctypes.c_char.from_buffer(shared)
+        shared[:200] = bytes(real).ljust(200, b"\0")
+        child = os.fork()
+        while child == 0:
+            shared[:200] = bytes(lie).ljust(200, b"\0")
+            shared[:200] = bytes(real).ljust(200, b"\0")
+        opened, end = 0, time.monotonic() + 10
+        while opened < 50 and time.monotonic() < end:
+            fd = _libc.open(ctypes.byref(buffer), os.O_RDONLY)
+            if fd >= 0:
+                opened += os.fstat(fd).st_ino == secret
+                os.close(fd)
+            os.sched_yield()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
-        def flip() -> None:
-            while not stop.is_set():
-                ctypes.memmove(buffer, bytes(lie) + b"\0", len(bytes(lie)) + 1)
-                ctypes.memmove(buffer, bytes(real) + b"\0", len(bytes(real)) + 1)
-
-        thread = threading.Thread(target=flip)
-        thread.start()
-        for _ in range(300):
-            fd = _libc.open(buffer, os.O_RDONLY)
-            os.fstat(fd)
-            os.close(fd)
-        stop.set()
-        thread.join()
-
-    events = [
-        event for event in watch.act(act) if event.type in OPENS and event["fd.ino"] == real.stat().st_ino
-    ]
+    events = [event for event in watch.act(act) if event.type in OPENS and event["fd.ino"] == secret]
     assert events
     assert {event["fd.realpath"] for event in events} == {bytes(real)}
 
