@@ -15,7 +15,7 @@ from controller.clock import ago, iso, span
 from controller.home import Home
 from controller.release import Shelf, Sources, build
 from controller.release.diff import diff
-from controller.store import Store, releases
+from controller.store import Store, hosts, releases
 
 app = typer.Typer(
     help="Build and look at releases: rules, playbooks and a falco.yaml for each host.", no_args_is_help=True
@@ -87,15 +87,17 @@ def list_command(*, json: options.Json = False) -> None:
 
 @app.command("show")
 def show(release: Release = None, *, json: options.Json = False) -> None:
-    """Show what a release consists of: files, rules, and the configuration and digest of each host."""
+    """Show what a release consists of, the digest that each host must report, and where it was pushed."""
     home = Home.open()
     with Store.open(home) as store, store.read() as tx:
         entry = releases.find(tx, release)
+        pushed = hosts.deployments(tx, entry.id)
     contents = Shelf(home.releases).get(entry.id)
     files = [*contents.manifest.rules, *contents.manifest.playbooks]
     digests = {name: contents.digest(config) for name, config in entry.configs.items()}
     if json:
-        value = {"files": {file.path: file.sha256 for file in files}, "digests": digests}
+        named = {file.path: file.sha256 for file in files}
+        value = {"files": named, "digests": digests, "deployments": [vars(one) for one in pushed]}
         print_json({**_entry(entry), **value})
         return
     say(f"release {entry.id}, built {iso(entry.created_ns)}: {entry.description or 'no description'}")
@@ -104,6 +106,9 @@ def show(release: Release = None, *, json: options.Json = False) -> None:
         ("host", "falco.yaml", "engine digest"),
         [(n, c[:12], digests[n][:12]) for n, c in entry.configs.items()],
     )
+    if pushed:
+        rows = [(iso(one.started_ns), one.host, one.outcome, one.reason or "") for one in pushed]
+        table(("pushed", "host", "result", "reason"), rows)
 
 
 @app.command("diff")

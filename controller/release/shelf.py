@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -91,10 +90,6 @@ class Shelf:
         if manifest.id != release or not _is_whole(contents):
             raise HomeError(f"release {release} in {folder} was changed after it was built: build a new one")
         return contents
-
-    def remove(self, release: str) -> None:
-        """Delete a release that was never recorded."""
-        shutil.rmtree(self._folder / release)
 
 
 def _is_whole(contents: Contents) -> bool:

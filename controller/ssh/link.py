@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.wire import PROTOCOL, Decoder, Message, WireError, encode
@@ -94,7 +95,7 @@ class Link:
         """
         link = cls(session.host.name, session.open(AGENT), on_push, on_end)
         try:
-            hello, _ = link.call("hello", controller="0", protocol=PROTOCOL)
+            hello, _ = link.call("hello", controller=version("tercel"), protocol=PROTOCOL)
             _check_protocol(session.host.name, hello)
         except BaseException:
             link.close()

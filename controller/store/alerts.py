@@ -97,12 +97,6 @@ def priority_number(line: dict[str, Any]) -> int:
     return next((index for index, known in enumerate(PRIORITIES) if known.lower() == name), 0)
 
 
-def last_seq(tx: Session, host: str) -> dict[str, int]:
-    """Return, for each epoch of the host's spool, the last record that is stored."""
-    rows = tx.execute(select(StreamRow.epoch, StreamRow.last_seq).where(StreamRow.host == host))
-    return {row.epoch: row.last_seq for row in rows}
-
-
 def newest_epoch(tx: Session, host: str) -> tuple[str, int] | None:
     """Return the epoch that the host streamed last, and its last stored record; None if it never did."""
     query = select(StreamRow).where(StreamRow.host == host).order_by(StreamRow.updated_ns.desc()).limit(1)

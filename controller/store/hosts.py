@@ -76,12 +76,13 @@ def add_deployment(tx: Session, deployment: Deployment) -> None:
     tx.flush()
 
 
-def deployments(tx: Session, host: str) -> list[Deployment]:
-    """Return what was pushed to a host, oldest first."""
-    rows = tx.scalars(select(DeploymentRow).where(DeploymentRow.host == host).order_by(DeploymentRow.id))
-    return [
-        Deployment(**{name: getattr(row, name) for name in Deployment.__dataclass_fields__}) for row in rows
-    ]
+def deployments(tx: Session, release: str) -> list[Deployment]:
+    """Return where a release was pushed and how that ended, oldest first."""
+    rows = tx.scalars(
+        select(DeploymentRow).where(DeploymentRow.release == release).order_by(DeploymentRow.id)
+    )
+    names = Deployment.__dataclass_fields__
+    return [Deployment(**{name: getattr(row, name) for name in names}) for row in rows]
 
 
 def _record(row: HostRow) -> HostState:

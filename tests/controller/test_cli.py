@@ -71,6 +71,8 @@ def test_a_push_to_a_host_that_is_not_there_fails_and_says_why(tercel: Run, tmp_
     assert done.returncode == 1
     assert "cannot connect to 127.0.0.1 port 1: Connection refused" in done.stdout
     assert "1 failed" in done.stdout
+    (pushed,) = json.loads(tercel("release", "show", "--json").stdout)["deployments"]
+    assert (pushed["host"], pushed["outcome"]) == ("w1", "failed")
 
 
 def test_status_of_a_host_that_was_never_seen(tercel: Run, tmp_path: Path) -> None:
