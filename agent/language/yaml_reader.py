@@ -67,7 +67,7 @@ def decode(content: bytes) -> str:
             Place(line, column),
             "save the file as UTF-8",
         ) from error
-    return text.removeprefix("\ufeff") if hasattr(text, "removeprefix") else text
+    return text.removeprefix("\ufeff")
 
 
 def read_yaml(text: str, *, pure: bool = False) -> list[AnyNode]:
