@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agent.fields.catalogue import CATALOGUE
 from agent.kernel import layout, sockets
 from agent.kernel.live import keyed
-from agent.kernel.paths import join, normalise
+from agent.kernel.paths import NOT_AVAILABLE, join, normalise
 from agent.kernel.symbols import (
     capabilities,
     enum_text,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agent.kernel.live import LiveEvent
     from agent.kernel.syscalls import Param
 
-_NA = b"<NA>"
+
 _AT_FDCWD = -100
 _UNSIGNED = {"u32": ("<I", 4), "u64": ("<Q", 8), "s32": ("<i", 4)}
 _FMODE_CREATED = 1 << 20
@@ -266,7 +266,7 @@ def texts(event: LiveEvent) -> list[tuple[bytes, bytes]]:
     found = []
     for param in info.params if info else ():
         both = text(event, param.name, param.type)
-        shown = _NA if both is None else both[0] + (b"(" + both[1] + b")" if both[1] else b"")
+        shown = NOT_AVAILABLE if both is None else both[0] + (b"(" + both[1] + b")" if both[1] else b"")
         found.append((param.name.encode(), shown))
     return found
 

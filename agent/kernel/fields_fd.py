@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.kernel import layout, sockets
 from agent.kernel.fields_args import absolute, directory, raw
 from agent.kernel.live import FIELDS, field, keyed, user_device
-from agent.kernel.paths import join, normalise, split
+from agent.kernel.paths import NOT_AVAILABLE, join, normalise, split
 from agent.kernel.sockets import INET, INET6, UNIX, main_file
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _opened_name(event: LiveEvent) -> bytes:
     found = absolute(event, "name")
     if found is not None:
         return found
-    return normalise(join(directory(event, event.call.params["name"]), b"<NA>"))
+    return normalise(join(directory(event, event.call.params["name"]), NOT_AVAILABLE))
 
 
 @field("fd.nameraw")
@@ -155,7 +155,8 @@ for _which in "cslr":
 
 @field("fd.l4proto")
 def _l4proto(event: LiveEvent) -> Value:
-    return sockets.protocol(main_file(event))
+    file = main_file(event)
+    return None if file is None else sockets.protocol(file) or NOT_AVAILABLE  # Falco's text for what is none
 
 
 @field("fd.sockfamily")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from agent.kernel import layout
 from agent.kernel.live import FIELDS, field, keyed
+from agent.kernel.paths import NOT_AVAILABLE
 from agent.kernel.record import Ancestor, Executed
 from agent.kernel.symbols import capabilities
 
@@ -262,6 +263,9 @@ def _login_shell(event: LiveEvent) -> Value:
 # ---- users ---------------------------------------------------------------------------------
 
 
+# An account that nobody knows has the name "<NA>" in Falco. That is a value: `user.name != root` holds.
+
+
 def _user(event: LiveEvent) -> Any:
     return event.source.users.user(event.record.header.euid, event.source.root_of(event))
 
@@ -269,19 +273,19 @@ def _user(event: LiveEvent) -> Any:
 @field("user.name")
 def _user_name(event: LiveEvent) -> Value:
     user = _user(event)
-    return user.name if user else None
+    return user.name if user else NOT_AVAILABLE
 
 
 @field("user.homedir")
 def _home(event: LiveEvent) -> Value:
     user = _user(event)
-    return user.home if user else None
+    return user.home if user else NOT_AVAILABLE
 
 
 @field("user.shell")
 def _shell(event: LiveEvent) -> Value:
     user = _user(event)
-    return user.shell if user else None
+    return user.shell if user else NOT_AVAILABLE
 
 
 @field("user.loginuid")
@@ -294,12 +298,13 @@ def _loginuid(event: LiveEvent) -> Value:
 def _loginname(event: LiveEvent) -> Value:
     uid = event.record.header.loginuid
     user = None if uid == _UNSET else event.source.users.user(uid, event.source.root_of(event))
-    return user.name if user else None
+    return user.name if user else NOT_AVAILABLE
 
 
 @field("group.name")
 def _group_name(event: LiveEvent) -> Value:
-    return event.source.users.group(event.record.header.egid, event.source.root_of(event))
+    group = event.source.users.group(event.record.header.egid, event.source.root_of(event))
+    return group or NOT_AVAILABLE
 
 
 @field("thread.cgroups")

@@ -116,7 +116,7 @@ def fired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[int, 
         )
     try:
         wait_for_sentinel(agent, sentinel, alerts, folder / "agent.log")
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(2) as pool:
             printed = list(
                 pool.map(lambda i: perform(ACTS[i], FIRST_MARK + i, folder / f"act{i}"), range(len(ACTS)))
             )
