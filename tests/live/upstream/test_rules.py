@@ -121,6 +121,9 @@ def fired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[int, 
                 pool.map(lambda i: perform(ACTS[i], FIRST_MARK + i, folder / f"act{i}"), range(len(ACTS)))
             )
         wait_for_sentinel(agent, sentinel, alerts, folder / "agent.log")
+        assert "syscall event drop" not in alerts.read_text(), "the machine was too busy: " + last_drop(
+            alerts
+        )
         by_mark: dict[int, set[str]] = defaultdict(set)
         for line in alerts.read_text().splitlines():
             alert = json.loads(line)
@@ -143,6 +146,11 @@ def wait_for_sentinel(agent: "subprocess.Popen[bytes]", sentinel: Path, alerts: 
             return
         time.sleep(0.1)
     pytest.fail("the agent did not see the sentinel:\n" + log.read_text())
+
+
+def last_drop(alerts: Path) -> str:
+    """What the agent itself said of the events that it lost."""
+    return [line for line in alerts.read_text().splitlines() if "syscall event drop" in line][-1]
 
 
 @pytest.mark.parametrize("number", range(len(ACTS)), ids=lambda n: f"{ACTS[n].rule}-{n}")
