@@ -58,7 +58,7 @@ def foreground(options: argparse.Namespace, paths: Paths) -> int:
         return complain(f"a daemon runs already, as process {error}: stop it with tercel-agent stop")
     except LoadError as error:
         return complain(f"nothing is running: the configuration or its rules are refused\n{error}")
-    except (CaptureError, SpoolError, OSError) as error:
+    except (CaptureError, SpoolError, OSError, RuntimeError, subprocess.SubprocessError) as error:
         return complain(f"nothing is running: {error}")
 
 

@@ -38,7 +38,12 @@ def text(argv: Sequence[str]) -> str:
 
 def usable(paths: Paths) -> bool:
     """Whether systemd is this machine's init and the agent goes to its real places."""
-    return str(paths.root) == "/" and Path("/run/systemd/system").is_dir()
+    return str(paths.root) == "/" and booted()
+
+
+def booted() -> bool:
+    """Whether systemd is this machine's init, as sd_booted(3) tells it."""
+    return Path("/run/systemd/system").is_dir()
 
 
 def enable() -> bool:
