@@ -11,7 +11,7 @@ import struct
 from agent.kernel.errors import CaptureError, KernelError, VerifierError
 
 _NUMBERS = {"x86_64": 321}
-_MAP_CREATE, _LOOKUP, _UPDATE, _DELETE, _NEXT_KEY, _PROG_LOAD = 0, 1, 2, 3, 4, 5
+_MAP_CREATE, _LOOKUP, _UPDATE, _PROG_LOAD = 0, 1, 2, 5
 _INFO_BY_FD, _RAW_TRACEPOINT_OPEN = 15, 17
 
 HASH, ARRAY, PROG_ARRAY, PERCPU_ARRAY, RINGBUF = 1, 2, 3, 6, 27
@@ -20,8 +20,6 @@ RAW_TRACEPOINT, TRACING = 17, 26
 """Program types."""
 TRACE_RAW_TP = 23
 """Attach type of a typed raw tracepoint."""
-ANY, NOEXIST = 0, 1
-"""Update flags."""
 NO_PREALLOC = 1
 """Map flag: allocate elements as they come."""
 
@@ -66,14 +64,10 @@ def create_map(  # noqa: PLR0913 - the call has them
     return fd
 
 
-def update(fd: int, key: bytes, value: bytes, flags: int = ANY) -> bool:
-    """Store an element. False if ``flags`` is NOEXIST and it was there. Raises OSError."""
+def update(fd: int, key: bytes, value: bytes) -> None:
+    """Store an element. Raises OSError."""
     k, v = ctypes.create_string_buffer(key, len(key)), ctypes.create_string_buffer(value, len(value))
-    try:
-        _bpf(_UPDATE, struct.pack("<IxxxxQQQ", fd, _address(k), _address(v), flags))
-    except FileExistsError:
-        return False
-    return True
+    _bpf(_UPDATE, struct.pack("<IxxxxQQQ", fd, _address(k), _address(v), 0))
 
 
 def lookup(fd: int, key: bytes, size: int) -> bytes | None:
@@ -84,16 +78,6 @@ def lookup(fd: int, key: bytes, size: int) -> bytes | None:
     except FileNotFoundError:
         return None
     return v.raw
-
-
-def delete(fd: int, key: bytes) -> bool:
-    """Remove an element; False if there was none. Raises OSError."""
-    k = ctypes.create_string_buffer(key, len(key))
-    try:
-        _bpf(_DELETE, struct.pack("<IxxxxQQQ", fd, _address(k), 0, 0))
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def load_program(code: bytes, *, kind: int, attach: int = 0, btf_id: int = 0, name: str = "") -> int:

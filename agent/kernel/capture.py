@@ -131,6 +131,7 @@ class Capture:
     def read(self, handle: Callable[[Event], None], limit: int | None = None) -> int:
         """Call ``handle`` with each event that waits, ``limit`` at most; return their number."""
         source = self._source
+        source.refresh_clock()
 
         def decode(record: bytes) -> None:
             event = source.event(record)

@@ -140,6 +140,10 @@ def user_device(dev: int) -> int:
     return os.makedev(dev >> 20, dev & 0xFFFFF)
 
 
+_CLOCK_S = 5.0
+"""Seconds between looks at the wall clock."""
+
+
 class Source:
     """What makes events out of records, and counts them."""
 
@@ -149,10 +153,10 @@ class Source:
         self.last_error = ""
         self.computes: dict[str, Compute] = {}
         self.boot_ns = _boot_time()
+        self._clock_due = time.monotonic() + _CLOCK_S
         self.users = Users()
         self.containers = Containers()
         self.processes = Processes()
-        self.previous_ns = 0
         self.first_ns = 0
         calls = syscalls.calls()
         self._calls = {number: calls[name] for name, number in syscalls.type_numbers().items()}
@@ -182,8 +186,10 @@ class Source:
         self.last_error = f"{what}: {error!r}"
 
     def refresh_clock(self) -> None:
-        """Take over that somebody set the wall clock."""
-        self.boot_ns = _boot_time()
+        """Notice, within seconds, that somebody set the wall clock."""
+        now = time.monotonic()
+        if now >= self._clock_due:
+            self.boot_ns, self._clock_due = _boot_time(), now + _CLOCK_S
 
 
 def _boot_time() -> int:

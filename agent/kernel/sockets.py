@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
 STREAM, DGRAM, RAW = 1, 2, 3
-_ICMP, _ICMPV6, _TCP, _UDP = 1, 58, 6, 17
+_ICMP, _ICMPV6 = 1, 58
 _ESTABLISHED, _LISTEN = 1, 10
 _EPHEMERAL = 32768
-_PIPEFS = 0x50495045
 _OPENS = frozenset({"open", "openat", "openat2", "creat", "open_by_handle_at"})
 _O_DIRECTORY = 0o200000
 
