@@ -13,6 +13,8 @@ from agent.language.lint import checks_of
 
 SIMILAR = 0.85
 """How alike a constant and a list's name must be (``difflib`` ratio)."""
+OTHER_LENGTH = 4
+"""By how many characters their lengths may differ; they also begin alike. Keeps loading fast."""
 LONGEST = 64
 """Longer constants are no names."""
 
@@ -48,5 +50,8 @@ class ListTypos:
             or word in self._known
         ):
             return ""
-        close = get_close_matches(word, self._names, n=1, cutoff=SIMILAR)
+        near = [
+            name for name in self._names if name[0] == word[0] and abs(len(name) - len(word)) <= OTHER_LENGTH
+        ]
+        close = get_close_matches(word, near, n=1, cutoff=SIMILAR)
         return close[0] if close else ""
