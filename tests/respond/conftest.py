@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,13 +51,14 @@ def spawn() -> Iterator[Spawn]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*argv: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(argv or ("sleep", "600"), stdout=subprocess.PIPE)
+        process = subprocess.Popen(argv or ("sleep", "600"), stdout=subprocess.PIPE, start_new_session=True)
         started.append(process)
         return process
 
     yield start
     for process in started:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its descendants too
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
