@@ -106,7 +106,7 @@ def test_closing_does_not_wait(host: Host) -> None:
     session = connect(host)
     began = time.monotonic()
     session.close()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert not session._transport.is_alive()
 
 
