@@ -15,7 +15,6 @@ import platform
 import socket
 import struct
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,17 +187,16 @@ def _serve(channel: socket.socket) -> None:
     request = json.load(sys.stdin)
     _message, fds = receive(channel)
     shared = dict(zip(SHARED, fds))
-    with tempfile.TemporaryDirectory(prefix="tercel-headers-") as folder:
-        tree.write(Path(folder), platform.release())
-        os.environ["BCC_KERNEL_SOURCE"] = folder
-        try:
-            answer, handed = _answer(request, shared)
-        except CaptureError as error:
-            log = getattr(error, "log", "")
-            answer, handed = (
-                {"ok": False, "error": str(error), "log": log[-20000:], "kind": type(error).__name__},
-                [],
-            )
+    tree.write(Path(request["headers"]), platform.release())
+    os.environ["BCC_KERNEL_SOURCE"] = request["headers"]
+    try:
+        answer, handed = _answer(request, shared)
+    except CaptureError as error:
+        log = getattr(error, "log", "")
+        answer, handed = (
+            {"ok": False, "error": str(error), "log": log[-20000:], "kind": type(error).__name__},
+            [],
+        )
     send(channel, answer, handed)
 
 

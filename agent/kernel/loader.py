@@ -50,8 +50,9 @@ def load(settings: Settings, shared: dict[str, int], *, base: bool) -> Generatio
 
     Raises CaptureError; then nothing is attached.
     """
-    with tempfile.TemporaryFile() as said:
-        answer, fds = _ask(settings, shared, base=base, said=said)
+    # The folder is ours, not the child's: a child that is killed leaves nothing behind.
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory(prefix="tercel-headers-") as headers:
+        answer, fds = _ask(settings, shared, {"base": base, "headers": headers}, said)
         if not answer["ok"]:
             raise _error(answer, _text(said))
     links, fds = fds[: answer["links"]], fds[answer["links"] :]
@@ -60,14 +61,13 @@ def load(settings: Settings, shared: dict[str, int], *, base: bool) -> Generatio
 
 
 def _ask(
-    settings: Settings, shared: dict[str, int], *, base: bool, said: IO[bytes]
+    settings: Settings, shared: dict[str, int], request: dict[str, Any], said: IO[bytes]
 ) -> tuple[dict[str, Any], list[int]]:
-    request = asdict(settings)
-    request["event_types"] = sorted(settings.event_types)
+    wanted = {**asdict(settings), "event_types": sorted(settings.event_types)}
     parent, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with parent:
         with child, tempfile.TemporaryFile() as asked:
-            asked.write(json.dumps({"settings": request, "base": base}).encode())
+            asked.write(json.dumps({"settings": wanted, **request}).encode())
             asked.seek(0)
             process = _start(child, asked, said)
         parent.settimeout(_PATIENCE)

@@ -9,6 +9,7 @@ Trees may be as deep as macros in macros make them, so the walk keeps its own st
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Callable, Union
 
@@ -57,8 +58,15 @@ def _index_text(value: bytes) -> bytes:
     return escape(value) if value else b'""'
 
 
+_BARE_INDEX = re.compile(rb"""[^]["'\s]+""")
+
+
+def _index_source(value: bytes) -> bytes:
+    return value if _BARE_INDEX.fullmatch(value) else quote_always(value)
+
+
 _CANONICAL = _Style(escape, escape, _index_text, _compound)
-_SOURCE = _Style(quote, quote_always, quote_always, _needs_brackets)
+_SOURCE = _Style(quote, quote_always, _index_source, _needs_brackets)
 
 _Work = Union[bytes, "tuple[tree.Condition, type]"]
 
