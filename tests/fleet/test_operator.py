@@ -88,10 +88,12 @@ class Operator:
         return self.tercel("release", "build", *sources, code=code)
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
+        """Start ``tercel run``; return once it holds every host."""
+        with self.log.open("wb") as log:
             self._run = subprocess.Popen(
                 [TERCEL, "run"], cwd=self.project, env=self.environment, stdout=log, stderr=log
             )
+        until(lambda: self.log.read_text().count(": connected") >= len(self.fleet.hosts), "the hosts", 60)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int | None:
         process, self._run = self._run, None
