@@ -211,10 +211,10 @@ def _of_diagnostic(item: Diagnostic) -> Finding:
 def _kernel_filter(ruleset: Ruleset) -> str:
     from agent.compiler.filter.c_text import c_text  # the child's work as well
     from agent.compiler.filter.plan import KernelFilter
-    from agent.kernel.capture import supported_event_types
+    from agent.kernel.capture import supported_event_types, supports_field
 
     supported = supported_event_types()
-    forms = KernelFilter.build(ruleset.active_rules).forms
+    forms = KernelFilter.build(ruleset.active_rules, supports_field).forms
     return c_text({name: form for name, form in forms.items() if name in supported})
 
 

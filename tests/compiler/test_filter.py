@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import posixpath
 from typing import Any
 
@@ -11,14 +12,17 @@ from hypothesis import strategies as st
 from reference import evaluate
 
 from agent.compiler.dag import Graph
-from agent.compiler.filter.atoms import FLAG_BITS, Call, atom_of, is_plain
-from agent.compiler.filter.form import KEEP, keeps
+from agent.compiler.filter.atoms import ERRORS, FLAG_BITS, Call, atom_of, is_plain
+from agent.compiler.filter.form import KEEP, REJECT, keeps
 from agent.compiler.filter.plan import rule_filter
 from agent.event import Event
+from agent.kernel.symbols import error
 from agent.language import typed
 
 NAME = field("proc.name", "CHARBUF")
 RESULT = field("evt.rawres", "INT64")
+ERROR = field("evt.res", "CHARBUF")
+NEVER = field("fd.sip.name", "CHARBUF")
 NUMBER = field("fd.num", "INT64")
 READ, WRITE = field("evt.is_open_read", "BOOL"), field("evt.is_open_write", "BOOL")
 FILE, FLAGS = field("fd.filename", "CHARBUF"), field("evt.arg.flags", "CHARBUF")
@@ -67,6 +71,8 @@ STRINGS = ["=", "!=", "startswith", "endswith", "contains"]
 checks = st.one_of(
     one_or_more(NAME, STRINGS, names),
     one_or_more(RESULT, ["=", "!=", "<", ">="], st.integers(-2, 2)),
+    one_or_more(ERROR, ["=", "!=", "startswith"], st.sampled_from([b"EACCES", b"ENOENT", b"SUCCESS", b"E"])),
+    one_or_more(NEVER, STRINGS, names),
     one_or_more(NUMBER, [">=", ">", "="], st.integers(-1, 1)),
     st.builds(typed.Check, st.sampled_from([READ, WRITE]), st.sampled_from(["=", "!="]), st.booleans()),
     *(one_or_more(left, STRINGS, constants) for left in (PATH, DIRECTORY, RAW)),
@@ -105,6 +111,7 @@ def event_of(call: Call, *, directory: bool) -> Event:
     fields: dict[str, Any] = {
         "proc.name": call.comm,
         "evt.rawres": call.ret,
+        "evt.res": errno.errorcode[-call.ret].encode() if call.ret < 0 else b"SUCCESS",
         "fd.num": call.ret if call.ret >= 0 else -1,
         "evt.is_open_read": (call.flags or 0) & 3 in (0, 2),
         "evt.is_open_write": (call.flags or 0) & 3 in (1, 2),
@@ -129,7 +136,7 @@ def test_what_matches_is_kept(
 ) -> None:
     event = event_of(call, directory=directory)
     node = Graph().build(condition, lambda _check: None)
-    form = rule_filter("r", call.type, node).form
+    form = rule_filter("r", call.type, node, lambda key: key != NEVER.key).form
     flags = None if call.type == "openat2" else call.flags
     seen = Call(call.type, call.ret, call.comm, call.path, flags)
     facts = seen if known else Call(call.type, call.ret)
@@ -168,6 +175,25 @@ def test_the_reason_names_the_field() -> None:
 def test_the_end_of_a_process_has_no_return_value_to_compare() -> None:
     condition = typed.Not(typed.Check(RESULT, "=", value=0))
     assert rule_filter("r", "procexit", Graph().build(condition, lambda _check: None)).form == KEEP
+
+
+def test_a_field_that_events_never_have_keeps_nothing() -> None:
+    check = typed.Check(NEVER, "=", value=b"pool.example")
+    for condition, form in ((check, REJECT), (typed.Not(check), KEEP)):
+        node = Graph().build(condition, lambda _check: None)
+        assert rule_filter("r", "connect", node, lambda key: key != NEVER.key).form == form
+        assert rule_filter("r", "connect", node).form == KEEP
+
+
+def test_an_error_is_asked_for_by_its_number() -> None:
+    node = Graph().build(typed.Check(ERROR, "=", value=b"EINPROGRESS"), lambda _check: None)
+    form = rule_filter("r", "connect", node).form
+    assert keeps(form, Call("connect", -errno.EINPROGRESS))
+    assert not keeps(form, Call("connect", -errno.ECONNREFUSED))
+
+
+def test_errors_have_the_names_that_events_give_them() -> None:
+    assert {name: error(number) for name, number in ERRORS.items()} == {name: name for name in ERRORS}
 
 
 @given(paths)

@@ -10,6 +10,8 @@ Paths are answered for only where the path argument is surely ``fd.name`` alread
 
 from __future__ import annotations
 
+import errno
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Union
 
@@ -147,6 +149,9 @@ FLAG_BITS = {b"O_CREAT": 0o100, b"O_EXCL": 0o200, b"O_TRUNC": 0o1000, b"O_APPEND
 """Flags of open(2) whose names occur in no other flag's name, as on x86."""
 FAMILIES = {b"AF_PACKET": 17, b"AF_NETLINK": 16, b"AF_ALG": 38, b"AF_VSOCK": 40}
 """Address families whose names occur in no other family's name."""
+_NUMBERS = Counter(vars(errno)[name] for name in dir(errno) if name.startswith("E"))
+ERRORS = {name.encode(): n for n, name in errno.errorcode.items() if _NUMBERS[n] == 1}
+"""Error numbers by name, those with one name only."""
 PATH_ARGUMENT = {"open": 0, "openat": 1, "openat2": 1, "creat": 0}
 """Event type to the argument that is the path of the file that ``fd.name`` names."""
 
@@ -192,6 +197,14 @@ def _returned(check: typed.Check, event_type: str) -> Atom | NoAtom:
     if check.modifier is None and check.value is not None and check.op in ("=", *ORDER):
         return Returned(check.op, check.value)
     return _unsupported(check)
+
+
+def _result(check: typed.Check, event_type: str) -> Atom | NoAtom:
+    """``evt.res`` is the name of the error that was returned."""
+    number = ERRORS.get(check.value) if check.op == "=" and check.modifier is None else None
+    if event_type not in CATALOGUE.syscalls or number is None:
+        return _unsupported(check)
+    return Returned("=", -number)
 
 
 def _descriptor(check: typed.Check, event_type: str) -> Atom | NoAtom:
@@ -314,6 +327,7 @@ def _raw(check: typed.Check, event_type: str) -> Atom | NoAtom:
 _FINDERS: dict[str, _Find] = {
     "proc.name": _names,
     "evt.rawres": _returned,
+    "evt.res": _result,
     "fd.num": _descriptor,
     "evt.is_open_read": _opened(0, 2),
     "evt.is_open_write": _opened(1, 2),

@@ -1,7 +1,7 @@
 """A filter's forms as C text for the probe: ``static bool keep(struct call *c)``.
 
 ``struct call``, ``struct scratch`` and what else is used here (``AI``, ``scratch_of_cpu``, ``EV_<type>``) are
-those of ``agent/kernel/probe.c``. An atom becomes an expression whose value is ``F_NO``, ``F_YES`` or
+those of ``agent/kernel/probe/record.c``. An atom becomes an expression whose value is ``F_NO``, ``F_YES`` or
 ``F_MAYBE``. Names and paths are compared 8 bytes at a time. The path is read only if the rest does not decide
 already. Nothing that a rules file says becomes C but as a number.
 """

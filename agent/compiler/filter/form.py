@@ -16,8 +16,6 @@ from agent.compiler.dag import AND, FALSE, NOT, TRUE, Node
 from agent.compiler.filter.atoms import Atom, Call, NoAtom
 from agent.language import typed
 
-FindAtom = Callable[[typed.Check], Union[Atom, NoAtom]]
-
 
 @dataclass(frozen=True)
 class Constant:
@@ -51,6 +49,8 @@ class Some:
 Form = Union[Constant, Literal, All, Some]
 KEEP = Constant(keeps=True)
 REJECT = Constant(keeps=False)
+FindAtom = Callable[[typed.Check], Union[Atom, NoAtom, Constant]]
+"""Gives the atom of a check, why there is none, or what the check always is."""
 MAX_DEPTH = 40
 """Deepest form; what lies deeper is kept undecided, so that nothing that works on forms can overflow."""
 
@@ -98,6 +98,8 @@ class Builder:
 
     def _literal(self, check: typed.Check, negated: bool) -> Form:  # noqa: FBT001 - as the public one
         atom = self._find(check)
+        if isinstance(atom, Constant):
+            return KEEP if atom.keeps is not negated else REJECT
         if isinstance(atom, NoAtom):
             self.reasons[atom.reason] = None
             return KEEP

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.compiler.dag import Graph, Node
 from agent.compiler.dispatch import residuals
 from agent.compiler.filter.atoms import Atom, NoAtom, atom_of
-from agent.compiler.filter.form import Builder, FindAtom, Form, disjunction
+from agent.compiler.filter.form import REJECT, Builder, Constant, FindAtom, Form, disjunction
 from agent.language import typed
 from agent.language.ruleset import Rule
+
+HasValue = Callable[[str], bool]
+"""Whether events can have a value for the field of a key."""
+
+
+def always(_key: str) -> bool:
+    """Every field may have a value."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -37,11 +45,14 @@ class KernelFilter:
     rules: tuple[RuleFilter, ...]
 
     @classmethod
-    def build(cls, rules: Sequence[Rule]) -> KernelFilter:
-        """Derive the filter of rules that are all active."""
+    def build(cls, rules: Sequence[Rule], has_value: HasValue = always) -> KernelFilter:
+        """Derive the filter of rules that are all active.
+
+        A check of a field that ``has_value`` denies is false, as any check without a value.
+        """
         graph = Graph()
         found = [
-            rule_filter(rule.name, event_type, node)
+            rule_filter(rule.name, event_type, node, has_value)
             for rule in rules
             for event_type, node in sorted(residuals(rule, graph).items())
         ]
@@ -56,15 +67,17 @@ class KernelFilter:
         return tuple(item for item in self.rules if item.rule == name)
 
 
-def rule_filter(name: str, event_type: str, node: Node) -> RuleFilter:
+def rule_filter(name: str, event_type: str, node: Node, has_value: HasValue = always) -> RuleFilter:
     """Derive the filter of one rule for one event type."""
-    builder = Builder(_finder(event_type))
+    builder = Builder(_finder(event_type, has_value))
     form = builder.may(node)
     return RuleFilter(name, event_type, form, tuple(builder.reasons))
 
 
-def _finder(event_type: str) -> FindAtom:
-    def find(check: typed.Check) -> Atom | NoAtom:
+def _finder(event_type: str, has_value: HasValue) -> FindAtom:
+    def find(check: typed.Check) -> Atom | NoAtom | Constant:
+        if isinstance(check.left, typed.Field) and not has_value(check.left.key):
+            return REJECT
         return atom_of(check, event_type)
 
     return find
