@@ -18,7 +18,6 @@ that cannot name two things.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import re
@@ -26,6 +25,8 @@ import tarfile
 import zlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
+
+from agent import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,7 +81,7 @@ class Manifest:
     @property
     def id(self) -> str:
         """Name of the release: number and content digest."""
-        return f"{self.number}-{hashlib.sha256(self.to_json()).hexdigest()[:12]}"
+        return f"{self.number}-{sha256(self.to_json())[:12]}"
 
     @classmethod
     def from_json(cls, text: bytes) -> Manifest:
@@ -117,7 +118,7 @@ def _files(value: Iterable[Mapping[str, str]]) -> tuple[ReleaseFile, ...]:
 
 def sha256(content: bytes) -> str:
     """Digest of a file's content, in hex."""
-    return hashlib.sha256(content).hexdigest()
+    return digest.sha256(content).hex()
 
 
 def engine_digest(rules: Iterable[bytes], config: bytes) -> str:
@@ -219,10 +220,10 @@ def _verify(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     expected = {file.path: file.sha256 for file in (*manifest.rules, *manifest.playbooks)}
     if unknown := sorted(set(files) - set(expected) - {CONFIG, SIGNATURE}):
         raise ReleaseError(f"archive has files that the manifest does not name: {', '.join(unknown)}")
-    for path, digest in expected.items():
+    for path, wanted in expected.items():
         if path not in files:
             raise ReleaseError(f"archive lacks {path}")
-        if sha256(files[path]) != digest:
+        if sha256(files[path]) != wanted:
             raise ReleaseError(f"{path} is not what the manifest says")
     if CONFIG not in files:
         raise ReleaseError(f"archive lacks {CONFIG}")

@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 from agent.daemon.loading import Prepared
+from agent.digest import sha256
 from agent.inotify import Watch
 
 _LOOK_S = 1.0
@@ -100,6 +100,6 @@ def _is_as_loaded(prepared: Prepared) -> bool:
 
 def _digest(path: Path) -> str:
     try:
-        return sha256(path.read_bytes()).hexdigest()
+        return sha256(path.read_bytes()).hex()
     except OSError:
         return ""

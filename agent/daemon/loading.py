@@ -20,7 +20,7 @@ from agent.daemon.sources import Source
 from agent.language.diagnostic import Diagnostic
 from agent.language.ruleset import Ruleset
 from agent.language.settings import AppendOutput, ExtraField, LoadSettings, Selection
-from agent.language.source import RulesFile
+from agent.language.source import RulesFile, rules_of_folder
 from agent.language.tree import And
 
 _TIMEOUT_S = 120
@@ -156,7 +156,7 @@ def _read_rules(file: Path, files: list[RulesFile], errors: list[Finding]) -> No
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if each.suffix in {".yaml", ".yml"} and each.is_file())
+    return rules_of_folder(each for each in folder.iterdir() if each.is_file())
 
 
 def load_settings(config: Config) -> LoadSettings:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import PurePath
+from typing import NamedTuple, TypeVar
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 @dataclass(frozen=True)
@@ -13,6 +17,20 @@ class RulesFile:
     name: str
     """Name for messages: the path as the user gave it."""
     content: bytes
+
+
+RULES_SUFFIXES = (".yaml", ".yml")
+TESTS = "_test"
+
+
+def rules_of_folder(files: Iterable[AnyPath]) -> list[AnyPath]:
+    """Return those of a folder's files that are rules files, in load order: by name, as Falco.
+
+    ``NAME_test.yaml`` beside ``NAME.yaml`` holds its test cases; it is no rules file.
+    """
+    found = sorted(file for file in files if file.suffix in RULES_SUFFIXES)
+    stems = {file.stem for file in found}
+    return [file for file in found if not (file.stem.endswith(TESTS) and file.stem[: -len(TESTS)] in stems)]
 
 
 class Place(NamedTuple):

@@ -19,7 +19,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -29,6 +28,8 @@ import time
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from agent.digest import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +114,7 @@ class Journal:
     def locked(self, name: str) -> Iterator[None]:
         """Hold the lock called ``name`` against every thread and process; wait until it is free."""
         # One byte of the file for each name: an open-file-description lock (fcntl(2)).
-        start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
+        start = int.from_bytes(sha256(name.encode())[:7], "big")
         descriptor = os.open(self._locks, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, _flock(start))

@@ -14,9 +14,9 @@ from agent.fields.resolve import resolve
 from agent.fields.types import ADDRESSES, BUFFERS, NUMBERS, STRINGS, Type
 from agent.language.decode import did_you_mean, parse_boolean
 from agent.language.nodes import AnyNode, Mapping, Null, Scalar, Sequence
+from agent.language.source import RULES_SUFFIXES, TESTS
 from agent.language.yaml_reader import YamlError, decode, read_yaml
 from controller.errors import InputError
-from controller.rules.files import SUFFIXES, TESTS
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def find_cases(paths: collections.abc.Sequence[Path]) -> list[Path]:
 def _find(path: Path) -> list[Path]:
     if path.is_dir():
         found = sorted(
-            file for file in path.iterdir() if file.suffix in SUFFIXES and file.stem.endswith(TESTS)
+            file for file in path.iterdir() if file.suffix in RULES_SUFFIXES and file.stem.endswith(TESTS)
         )
         if not found:
             raise InputError("the folder holds no test cases (*_test.yaml)", str(path))

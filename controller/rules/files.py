@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.language import RulesFile
+from agent.language.source import rules_of_folder
 from controller.errors import InputError
-
-SUFFIXES = (".yaml", ".yml")
-TESTS = "_test"
-"""``NAME_test.yaml`` holds the test cases of ``NAME.yaml``; it is no rules file."""
 
 
 def read_files(paths: Sequence[Path], what: str = "rules") -> list[RulesFile]:
@@ -26,11 +23,10 @@ def expand(path: Path, what: str = "rules") -> list[Path]:
     if not path.is_dir():
         return [path]
     try:
-        entries = sorted(path.iterdir())
+        entries = list(path.iterdir())
     except OSError as error:
         raise InputError(f"cannot read the folder: {error.strerror}", str(path)) from None
-    found = [file for file in entries if file.suffix in SUFFIXES and file.is_file()]
-    found = [file for file in found if not file.stem.endswith(TESTS)]
+    found = rules_of_folder(file for file in entries if file.is_file())
     if not found:
         raise InputError(f"the folder holds no {what} (*.yaml, *.yml)", str(path))
     return found
